@@ -1,0 +1,32 @@
+/**
+ * The few file calls that storage engines make, so that tests can run the real engines on a disk
+ * that fails. Paths are absolute. Failures are thrown as Node throws them, with `code`.
+ */
+export interface FileLayer {
+  /** Creates the folder and its parents where missing. */
+  makeFolder(path: string): Promise<void>;
+  /** Names in a folder, sorted; empty where the folder does not exist. */
+  list(path: string): Promise<readonly string[]>;
+  /** The whole file, or null where it does not exist. */
+  read(path: string): Promise<Uint8Array | null>;
+  /** Opens for reading and writing; with `create`, makes the file where it is missing. */
+  open(path: string, options: { readonly create: boolean }): Promise<OpenFile>;
+  /** Atomic; durable only after `syncFolder`. */
+  rename(from: string, to: string): Promise<void>;
+  /** A missing file is passed over. Durable only after `syncFolder`. */
+  remove(path: string): Promise<void>;
+  /** Makes created, renamed and removed names of a folder durable. */
+  syncFolder(path: string): Promise<void>;
+}
+
+/** One open file. */
+export interface OpenFile {
+  sizeBytes(): Promise<number>;
+  /** Up to `length` bytes; shorter only at the end of the file. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+  /** Writes all of `bytes`; durable only after `sync`. */
+  write(offset: number, bytes: Uint8Array): Promise<void>;
+  truncate(sizeBytes: number): Promise<void>;
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,217 @@
+import type { Entry, EntryDraft, GroupId, LogIndex, MemberId, Term } from '../base/index.js';
+
+/** What must survive a crash beside the log. Saved together, atomically. */
+export interface HardState {
+  readonly term: Term;
+  /** Whom this member voted for in `term`, or null. */
+  readonly votedFor: MemberId | null;
+}
+
+export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader';
+
+/** Addresses of a member, as others are told to reach it. */
+export interface MemberAddresses {
+  readonly peer: string;
+  /** Where clients are served, or null when nowhere. */
+  readonly client: string | null;
+}
+
+/**
+ * Who decides. With `outgoing` empty, a majority of `incoming`; otherwise (joint configuration, Raft
+ * §6) a majority of each. Learners hold the log and decide nothing.
+ */
+export interface Configuration {
+  readonly clusterId: string;
+  readonly incoming: readonly MemberId[];
+  readonly outgoing: readonly MemberId[];
+  readonly learners: readonly MemberId[];
+  /** Every member named above, and no other. */
+  readonly addresses: ReadonlyMap<MemberId, MemberAddresses>;
+}
+
+interface Addressed {
+  readonly group: GroupId;
+  readonly from: MemberId;
+  readonly to: MemberId;
+  /** The sender's term; for a pre-vote request and its grant, the term the candidate would stand in. */
+  readonly term: Term;
+}
+
+export interface VoteRequest extends Addressed {
+  readonly kind: 'preVote' | 'vote';
+  readonly lastIndex: LogIndex;
+  readonly lastTerm: Term;
+}
+
+export interface VoteReply extends Addressed {
+  readonly kind: 'preVoteReply' | 'voteReply';
+  readonly granted: boolean;
+}
+
+export interface AppendRequest extends Addressed {
+  readonly kind: 'append';
+  readonly prevIndex: LogIndex;
+  readonly prevTerm: Term;
+  readonly commitIndex: LogIndex;
+  /** Follow `prevIndex` without a gap. May be empty. */
+  readonly entries: readonly Entry[];
+}
+
+/** The follower's log equals the leader's up to `matchIndex`, durably. */
+export interface AppendAccepted extends Addressed {
+  readonly kind: 'appendAccepted';
+  readonly matchIndex: LogIndex;
+}
+
+/** The follower does not hold (`prevTerm`, `prevIndex`) of the append. */
+export interface AppendRejected extends Addressed {
+  readonly kind: 'appendRejected';
+  /** `prevIndex` of the append that is refused. */
+  readonly prevIndex: LogIndex;
+  /** The last place where the two logs may still agree. */
+  readonly hintIndex: LogIndex;
+  readonly hintTerm: Term;
+}
+
+export interface Heartbeat extends Addressed {
+  readonly kind: 'heartbeat';
+  /** Never above what the receiver is known to hold. */
+  readonly commitIndex: LogIndex;
+  /** The latest read round that the answer confirms; 0 for none. */
+  readonly readRound: number;
+}
+
+export interface HeartbeatReply extends Addressed {
+  readonly kind: 'heartbeatReply';
+  readonly readRound: number;
+}
+
+export type Message =
+  | VoteRequest
+  | VoteReply
+  | AppendRequest
+  | AppendAccepted
+  | AppendRejected
+  | Heartbeat
+  | HeartbeatReply;
+
+export type MessageKind = Message['kind'];
+
+/** Everything that can happen to a member. Time passes only through `tick`. */
+export type Input =
+  | { readonly kind: 'tick' }
+  | { readonly kind: 'receive'; readonly message: Message }
+  /** Append these, in order. Answered by `proposed` or `proposalRejected` in the same step. */
+  | { readonly kind: 'propose'; readonly proposalId: number; readonly drafts: readonly EntryDraft[] }
+  /** The disk finished the `write` effect with this id, and every one before it. */
+  | { readonly kind: 'written'; readonly writeId: number }
+  /** The state machine has applied everything up to and including `index`. */
+  | { readonly kind: 'applied'; readonly index: LogIndex }
+  /** Find an index such that a read after applying it is linearizable. Answered by `readReady` or `readRejected`. */
+  | { readonly kind: 'read'; readonly readId: number }
+  /** Stand for election now, if this member may. A leader ignores it. */
+  | { readonly kind: 'campaign' };
+
+export type RejectionReason =
+  /** Not the leader; `leader` may be. */
+  | 'notLeader'
+  /** `maxUncommittedBytes` or the limit on read rounds is reached. */
+  | 'busy';
+
+/**
+ * Everything a member wants done. An effect may be carried out the moment it is returned: whatever
+ * has to wait for the disk is returned later, by the step that handles `written`.
+ */
+export type Effect =
+  /**
+   * Make durable: first the hard state where there is one, then the entries, replacing anything
+   * stored at or after `entries[0].index`. Writes complete in the order of their ids.
+   */
+  | {
+      readonly kind: 'write';
+      readonly writeId: number;
+      readonly hardState: HardState | null;
+      readonly entries: readonly Entry[];
+    }
+  /** Best effort: may be lost, repeated or reordered. */
+  | { readonly kind: 'send'; readonly message: Message }
+  /** Hand to the state machine, in order, exactly once per start. Committed, and durable here. */
+  | { readonly kind: 'apply'; readonly entries: readonly Entry[] }
+  /** The proposal stands in the log at `firstIndex` and after; committed or not is not known yet. */
+  | {
+      readonly kind: 'proposed';
+      readonly proposalId: number;
+      readonly term: Term;
+      readonly firstIndex: LogIndex;
+    }
+  /** Nothing was appended. */
+  | { readonly kind: 'proposalRejected'; readonly proposalId: number; readonly reason: RejectionReason }
+  /** Once `index` is applied, a read sees everything that was acknowledged before the read began. */
+  | { readonly kind: 'readReady'; readonly readId: number; readonly index: LogIndex }
+  | { readonly kind: 'readRejected'; readonly readId: number; readonly reason: RejectionReason }
+  /** The configuration in force has changed; it takes effect when appended, not when committed. */
+  | { readonly kind: 'configured'; readonly configuration: Configuration }
+  /** Role, term or leader has changed. Emitted once at the end of a step, with the state it ends in. */
+  | {
+      readonly kind: 'became';
+      readonly role: Role;
+      readonly term: Term;
+      readonly leader: MemberId | null;
+    }
+  /** An election timeout passed without a leader. For those who watch; nothing is to be done. */
+  | { readonly kind: 'electionTimedOut' };
+
+export interface RaftOptions {
+  readonly self: MemberId;
+  readonly group: GroupId;
+  /** As found on disk; null for a member that never voted. */
+  readonly hardState: HardState | null;
+  /** The last entry that is no longer in the log, `{ index: 0, term: 0 }` for a whole log. */
+  readonly compacted: { readonly index: LogIndex; readonly term: Term };
+  /** The configuration as of `compacted.index`, null where none was in force. */
+  readonly configuration: Configuration | null;
+  /** What follows `compacted.index`, durable, without a gap. */
+  readonly entries: readonly Entry[];
+  readonly timing: RaftTiming;
+  readonly limits: RaftLimits;
+  /** A number in [0, 1). The only source of chance. */
+  readonly random: () => number;
+  /** Runs `checkInvariants` after every step. For tests and the simulator. Default false. */
+  readonly checked?: boolean | undefined;
+}
+
+/** In ticks. 0 < heartbeat < electionMin < electionMax. */
+export interface RaftTiming {
+  readonly heartbeatTicks: number;
+  /** An election timeout is drawn from [min, max), anew each time it is armed. */
+  readonly electionMinTicks: number;
+  readonly electionMaxTicks: number;
+}
+
+export interface RaftLimits {
+  readonly maxAppendBytes: number;
+  readonly maxInflightAppends: number;
+  readonly maxInflightBytes: number;
+  readonly maxUncommittedBytes: number;
+}
+
+/** What a member says of itself, for status pages, logs and tests. */
+export interface RaftStatus {
+  readonly self: MemberId;
+  readonly role: Role;
+  readonly term: Term;
+  readonly votedFor: MemberId | null;
+  readonly leader: MemberId | null;
+  readonly firstIndex: LogIndex;
+  readonly lastIndex: LogIndex;
+  readonly lastTerm: Term;
+  readonly durableIndex: LogIndex;
+  readonly commitIndex: LogIndex;
+  readonly appliedIndex: LogIndex;
+  readonly configuration: Configuration;
+  /** Leader only, else empty. */
+  readonly progress: ReadonlyMap<
+    MemberId,
+    { readonly matchIndex: LogIndex; readonly nextIndex: LogIndex; readonly mode: 'probe' | 'replicate' }
+  >;
+}

@@ -1,0 +1,196 @@
+import type { NodeId, QuorateError } from '../base/index.js';
+import type { EventBus, Membership, NodeStatus } from '../interfaces/index.js';
+
+/** Turns a value into bytes and back. Both sides throw ERR_ENCODING for what does not fit. */
+export interface Codec<V> {
+  encode(value: V): Uint8Array;
+  /** `bytes` belong to the codec: they are not used by anyone else. */
+  decode(bytes: Uint8Array): V;
+}
+
+/** Where a change stands in the history of the whole store: 1 for the first, one more for each. */
+export type Revision = number;
+
+/** One key and what it holds. */
+export interface KVEntry<V = string> {
+  readonly key: string;
+  readonly value: V;
+  /** Of the change that made the key. */
+  readonly createRevision: Revision;
+  /** Of the last change to the key. */
+  readonly modRevision: Revision;
+  /** How often the key was written since it was made; 1 for the first. */
+  readonly version: number;
+  /** The lease that the key hangs on, or null. */
+  readonly lease: string | null;
+}
+
+/**
+ * `linearizable`: sees every write acknowledged before the read began. `stale`: what this node has
+ * applied, at once and without asking anybody.
+ */
+export type Consistency = 'linearizable' | 'stale';
+
+export interface CallOptions {
+  /** Stops waiting. A write that was proposed may still happen. */
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds until the call gives up; the node's `callTimeoutMs` unless told. */
+  readonly timeoutMs?: number | undefined;
+}
+
+export interface ReadOptions extends CallOptions {
+  /** Default `'linearizable'`. */
+  readonly consistency?: Consistency | undefined;
+}
+
+/** At most one of the two. A condition that does not hold is ERR_CONDITION with the current entry. */
+export interface PutOptions extends CallOptions {
+  /** The key's `modRevision` must be this; 0 means that it must not exist. */
+  readonly ifRevision?: Revision | undefined;
+  /** The key must not exist. */
+  readonly ifAbsent?: boolean | undefined;
+}
+
+export interface DeleteOptions extends CallOptions {
+  /** The key's `modRevision` must be this. */
+  readonly ifRevision?: Revision | undefined;
+}
+
+export interface ListOptions extends ReadOptions {
+  /** Keys that begin with this. Excludes `from` and `to`. */
+  readonly prefix?: string | undefined;
+  /** Keys in [from, to), ordered by their UTF-8 bytes. */
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  /** At most this many. Default: all for `list`, 100 for `page`; at most 1,000 for `page`. */
+  readonly limit?: number | undefined;
+  /** From the last key to the first. Default false. */
+  readonly reverse?: boolean | undefined;
+}
+
+export interface PageOptions extends ListOptions {
+  /** `cursor` of the page before. All pages show the same revision; one held too long is ERR_COMPACTED. */
+  readonly cursor?: string | undefined;
+}
+
+export interface Page<V> {
+  readonly items: readonly KVEntry<V>[];
+  /** For the next page, or null after the last. */
+  readonly cursor: string | null;
+  /** Of the store, when the first page was read. */
+  readonly revision: Revision;
+}
+
+export interface PutResult {
+  readonly revision: Revision;
+  /** Whether the key did not exist before. */
+  readonly created: boolean;
+}
+
+export interface DeleteResult {
+  /** False when there was no such key; nothing was changed then. */
+  readonly deleted: boolean;
+  /** Of the deletion, or of the store where nothing was deleted. */
+  readonly revision: Revision;
+}
+
+/**
+ * A replicated, linearizable key-value store, on whichever side of a socket it is.
+ *
+ * Keys are text of 1 to 8,192 bytes of UTF-8. A write that resolved is durable on a majority. Every
+ * call settles before its deadline; what its rejection means is said by the error's `outcome`.
+ */
+export interface KVStore<V = string> extends AsyncDisposable {
+  /** The value, or null where there is none. */
+  get(key: string, options?: ReadOptions): Promise<V | null>;
+  /** The value with its revisions, or null where there is none. */
+  getEntry(key: string, options?: ReadOptions): Promise<KVEntry<V> | null>;
+  put(key: string, value: V, options?: PutOptions): Promise<PutResult>;
+  delete(key: string, options?: DeleteOptions): Promise<DeleteResult>;
+  /** Entries in order, all of one revision. Ending the iteration early releases what it held. */
+  list(options?: ListOptions): AsyncIterable<KVEntry<V>>;
+  page(options?: PageOptions): Promise<Page<V>>;
+  /** The keys that begin with `prefix`, without it, with a codec of their own. Closing it closes nothing. */
+  namespace<W>(prefix: string, values: Codec<W>): KVStore<W>;
+  /** Of the node, or of the client. */
+  readonly id: NodeId;
+  readonly events: EventBus;
+  readonly membership: Membership;
+  status(): NodeStatus;
+  /** Resolves when there is a leader and this node has caught up with it. */
+  ready(options?: CallOptions): Promise<void>;
+  /** Resolves when the store is closed or has stopped by itself; never rejects. */
+  readonly closed: Promise<{ readonly cause: QuorateError | null }>;
+  /** Settles every pending call. May be called twice. */
+  close(): Promise<void>;
+}
+
+/* What the store asks of whatever carries it out: the local node, or a connection to one. */
+
+/** A condition on one key. `modRevision` 0: the key must not exist. */
+export interface KeyCondition {
+  readonly modRevision: Revision;
+}
+
+export type KVRequest =
+  | { readonly kind: 'get'; readonly key: Uint8Array; readonly consistency: Consistency }
+  | {
+      readonly kind: 'put';
+      readonly key: Uint8Array;
+      readonly value: Uint8Array;
+      readonly condition: KeyCondition | null;
+    }
+  | { readonly kind: 'delete'; readonly key: Uint8Array; readonly condition: KeyCondition | null }
+  | {
+      /** The next entries of [from, to), or of the view that `cursor` names. */
+      readonly kind: 'range';
+      readonly from: Uint8Array;
+      /** Null: to the end. */
+      readonly to: Uint8Array | null;
+      readonly limit: number;
+      readonly reverse: boolean;
+      readonly consistency: Consistency;
+      readonly cursor: string | null;
+    }
+  /** Gives back what a cursor held. Unknown ones are passed over. */
+  | { readonly kind: 'release'; readonly cursor: string };
+
+/** A key and what it holds, in bytes. */
+export interface RawEntry {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+  readonly createRevision: Revision;
+  readonly modRevision: Revision;
+  readonly version: number;
+  readonly lease: string | null;
+}
+
+/** Answers, by the `kind` of the request. A failed condition is an answer here; the store throws it. */
+export type KVResponse =
+  | { readonly kind: 'get'; readonly entry: RawEntry | null; readonly revision: Revision }
+  | { readonly kind: 'put'; readonly revision: Revision; readonly created: boolean }
+  | { readonly kind: 'delete'; readonly revision: Revision; readonly deleted: boolean }
+  | { readonly kind: 'conditionFailed'; readonly entry: RawEntry | null }
+  | {
+      readonly kind: 'range';
+      readonly items: readonly RawEntry[];
+      readonly cursor: string | null;
+      readonly revision: Revision;
+    }
+  | { readonly kind: 'release' };
+
+/** Carries requests out. Rejects with `QuorateError` only. */
+export interface KVBackend {
+  readonly id: NodeId;
+  readonly events: EventBus;
+  readonly membership: Membership;
+  readonly closed: Promise<{ readonly cause: QuorateError | null }>;
+  /** Limits on sizes, checked by the store before anything is sent. */
+  readonly maxKeyBytes: number;
+  readonly maxValueBytes: number;
+  execute(request: KVRequest, options: CallOptions): Promise<KVResponse>;
+  status(): NodeStatus;
+  ready(options: CallOptions): Promise<void>;
+  close(): Promise<void>;
+}
+
