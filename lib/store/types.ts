@@ -107,10 +107,16 @@ export interface KVStore<V = string> extends AsyncDisposable {
   getEntry(key: string, options?: ReadOptions): Promise<KVEntry<V> | null>;
   put(key: string, value: V, options?: PutOptions): Promise<PutResult>;
   delete(key: string, options?: DeleteOptions): Promise<DeleteResult>;
-  /** Entries in order, all of one revision. Ending the iteration early releases what it held. */
+  /**
+   * Entries in order, all of one revision. Nothing is asked before the first `next`; `timeoutMs` counts
+   * for each step anew, `signal` for all. Ending the iteration early releases what it held.
+   */
   list(options?: ListOptions): AsyncIterable<KVEntry<V>>;
   page(options?: PageOptions): Promise<Page<V>>;
-  /** The keys that begin with `prefix`, without it, with a codec of their own. Closing it closes nothing. */
+  /**
+   * The keys that begin with `prefix` and go on, named without it, with a codec of their own. Prefixes
+   * count towards the length of keys. Closing a namespace closes nothing.
+   */
   namespace<W>(prefix: string, values: Codec<W>): KVStore<W>;
   /** Of the node, or of the client. */
   readonly id: NodeId;
@@ -193,4 +199,3 @@ export interface KVBackend {
   ready(options: CallOptions): Promise<void>;
   close(): Promise<void>;
 }
-
