@@ -25,7 +25,10 @@ export interface LogStorage {
   open(): Promise<StoredLog>;
   /** At least one entry, consecutive, following what is stored or replacing from inside it. */
   append(entries: readonly Entry[]): Promise<void>;
-  /** Forgets entries up to and including `index`, whose term is `term`: a snapshot covers them. */
+  /**
+   * Forgets entries up to and including `index`, whose term is `term`: a snapshot covers them. An
+   * index that is forgotten already is passed over; one that is not stored yet is a mistake.
+   */
   compact(index: LogIndex, term: Term): Promise<void>;
   /** Atomically empties the log; the next entry is `index + 1`. For an installed snapshot. */
   reset(index: LogIndex, term: Term): Promise<void>;

@@ -1,5 +1,7 @@
 import type { HardState } from '../raft/types.js';
 
+export type { HardState } from '../raft/types.js';
+
 /**
  * Where one group of one node keeps its term and vote.
  *

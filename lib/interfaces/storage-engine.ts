@@ -33,6 +33,7 @@ export interface StorageContext {
  *   gives the identity, or null for storage that was never written.
  * - `initialise` stores the identity durably. It may be called again only to fill in `clusterId`;
  *   anything else is ERR_WRONG_CLUSTER.
+ * - A group is used only once there is an identity.
  * - `group` gives the same object for the same id. Groups may be used at the same time.
  * - `close` waits for calls under way, may be called twice, and unlocks. A closed engine may be
  *   opened again.
