@@ -161,13 +161,20 @@ export type Effect =
   /** An election timeout passed without a leader. For those who watch; nothing is to be done. */
   | { readonly kind: 'electionTimedOut' };
 
+/** Where the log begins: after this entry. */
+export interface Compacted {
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly logTimeMs: number;
+}
+
 export interface RaftOptions {
   readonly self: MemberId;
   readonly group: GroupId;
   /** As found on disk; null for a member that never voted. */
   readonly hardState: HardState | null;
-  /** The last entry that is no longer in the log, `{ index: 0, term: 0 }` for a whole log. */
-  readonly compacted: { readonly index: LogIndex; readonly term: Term };
+  /** The last entry that is no longer in the log; all three are 0 for a whole log. */
+  readonly compacted: Compacted;
   /** The configuration as of `compacted.index`, null where none was in force. */
   readonly configuration: Configuration | null;
   /** What follows `compacted.index`, durable, without a gap. */

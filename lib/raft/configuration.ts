@@ -1,0 +1,103 @@
+import {
+  decodeUtf8,
+  encodeUtf8,
+  type MemberId,
+  QuorateError,
+} from '../base/index.js';
+import type { Configuration, MemberAddresses } from './types.js';
+
+/** Nobody: the configuration of a member that was not told of any yet. It decides nothing. */
+export const NO_CONFIGURATION: Configuration = {
+  clusterId: '',
+  incoming: [],
+  outgoing: [],
+  learners: [],
+  addresses: new Map(),
+};
+
+const VERSION = 1;
+
+/**
+ * The payload of a configuration entry: JSON, because it is rare, small, and read by people who look
+ * into a damaged log. Members and keys are sorted, so that equal configurations are equal bytes.
+ */
+export function encodeConfiguration(configuration: Configuration): Uint8Array {
+  const { clusterId, incoming, outgoing, learners, addresses } = configuration;
+  return encodeUtf8(
+    JSON.stringify({
+      version: VERSION,
+      clusterId,
+      incoming: [...incoming].sort(),
+      outgoing: [...outgoing].sort(),
+      learners: [...learners].sort(),
+      addresses: [...addresses].sort(([a], [b]) => (a < b ? -1 : 1)),
+    }),
+  );
+}
+
+/** Anything but a whole configuration of a known version is ERR_PROTOCOL. */
+export function decodeConfiguration(payload: Uint8Array): Configuration {
+  const value = parse(payload);
+  if (!isRecord(value)) throw malformed('it is not an object');
+  if (value['version'] !== VERSION) throw malformed(`version ${String(value['version'])} is not known`);
+  const clusterId = value['clusterId'];
+  if (typeof clusterId !== 'string') throw malformed('clusterId is not text');
+  const configuration: Configuration = {
+    clusterId,
+    incoming: membersIn(value, 'incoming'),
+    outgoing: membersIn(value, 'outgoing'),
+    learners: membersIn(value, 'learners'),
+    addresses: addressesIn(value),
+  };
+  const { incoming, outgoing, learners, addresses } = configuration;
+  for (const member of [...incoming, ...outgoing, ...learners]) {
+    if (!addresses.has(member)) throw malformed(`${member} has no address`);
+  }
+  return configuration;
+}
+
+function parse(payload: Uint8Array): unknown {
+  try {
+    return JSON.parse(decodeUtf8(payload));
+  } catch (cause) {
+    throw malformed('it is not JSON', cause);
+  }
+}
+
+function membersIn(value: Record<string, unknown>, name: string): readonly MemberId[] {
+  const list = value[name];
+  if (!Array.isArray(list)) throw malformed(`${name} is not a list`);
+  const members: MemberId[] = [];
+  for (const member of list) {
+    if (typeof member !== 'string' || member === '') throw malformed(`${name} holds no member id`);
+    if (members.includes(member)) throw malformed(`${name} holds ${member} twice`);
+    members.push(member);
+  }
+  return members;
+}
+
+function addressesIn(value: Record<string, unknown>): ReadonlyMap<MemberId, MemberAddresses> {
+  const list = value['addresses'];
+  if (!Array.isArray(list)) throw malformed('addresses is not a list');
+  const addresses = new Map<MemberId, MemberAddresses>();
+  for (const pair of list) {
+    if (!Array.isArray(pair) || pair.length !== 2) throw malformed('addresses holds no pair');
+    const member: unknown = pair[0];
+    const given: unknown = pair[1];
+    if (typeof member !== 'string' || !isRecord(given)) throw malformed('addresses holds no pair');
+    const peer = given['peer'];
+    const client = given['client'];
+    if (typeof peer !== 'string') throw malformed(`${member} has no peer address`);
+    if (typeof client !== 'string' && client !== null) throw malformed(`${member} has a bad client address`);
+    addresses.set(member, { peer, client });
+  }
+  return addresses;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function malformed(message: string, cause?: unknown): QuorateError {
+  return new QuorateError('ERR_PROTOCOL', { message: `malformed configuration: ${message}`, cause });
+}

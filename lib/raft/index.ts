@@ -1,0 +1,19 @@
+/**
+ * Raft as a pure machine. One `Raft` is one member of one group.
+ *
+ *     tick, messages, proposals, reads, "written", "applied"
+ *                          │ step(input, nowMs)
+ *                          ▼
+ *      election · replication · following · commit · reads · writes      over one RaftState
+ *                          │
+ *                          ▼
+ *     write, send, apply, proposed, readReady, became, configured
+ *
+ * An effect may be carried out the moment it is returned: what has to wait for the disk is returned
+ * by the step that handles `written`. Not here: timers, promises, sockets, files, encoding of messages,
+ * and the calls of users, which `lib/node` keeps.
+ */
+export { decodeConfiguration, encodeConfiguration, NO_CONFIGURATION } from './configuration.js';
+export { isVoter, membersOf, votersOf } from './quorum.js';
+export { Raft } from './raft.js';
+export type * from './types.js';

@@ -1,0 +1,45 @@
+import { sendHeartbeats } from './heartbeat.js';
+import { hasQuorum } from './quorum.js';
+import { confirmReads } from './reads.js';
+import { becomeFollower } from './roles.js';
+import { configurationOf, type RaftState } from './state.js';
+import type { HeartbeatReply } from './types.js';
+
+/** A leader's pulse, and its doubt in itself (CheckQuorum, Thesis §6.2). */
+
+export function tickLeader(state: RaftState): void {
+  const { heartbeatTicks, electionMaxTicks } = state.options.timing;
+  state.electionElapsedTicks += 1;
+  if (state.electionElapsedTicks >= electionMaxTicks) {
+    state.electionElapsedTicks = 0;
+    if (!checkQuorum(state)) return;
+  }
+  state.heartbeatElapsedTicks += 1;
+  if (state.heartbeatElapsedTicks < heartbeatTicks) return;
+  state.heartbeatElapsedTicks = 0;
+  sendHeartbeats(state);
+}
+
+export function onHeartbeatReply(state: RaftState, reply: HeartbeatReply): void {
+  const progress = state.progress.get(reply.from);
+  if (progress === undefined) return;
+  progress.active = true;
+  // What was sent may be lost: probe again, or ask whether the window arrived.
+  progress.probing = false;
+  if (progress.matchIndex < state.log.lastIndex) progress.checkDue = true;
+  if (reply.readRound <= progress.readRound) return;
+  progress.readRound = reply.readRound;
+  confirmReads(state);
+}
+
+/** Steps down when no quorum was heard from for a whole election timeout. */
+function checkQuorum(state: RaftState): boolean {
+  const { self } = state.options;
+  const heard = hasQuorum(
+    configurationOf(state),
+    (member) => member === self || state.progress.get(member)?.active === true,
+  );
+  for (const progress of state.progress.values()) progress.active = false;
+  if (!heard) becomeFollower(state, state.hardState.term, null);
+  return heard;
+}

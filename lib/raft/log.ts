@@ -1,0 +1,94 @@
+import { assert, at, type Entry, type LogIndex, type Term } from '../base/index.js';
+import type { Compacted } from './types.js';
+
+/**
+ * The log in memory: what is on disk, and what is on its way there. Indexes have no gap, terms and
+ * log times never go back.
+ */
+export class RaftLog {
+  readonly #compacted: Compacted;
+  readonly #entries: Entry[];
+
+  constructor(compacted: Compacted, entries: readonly Entry[]) {
+    this.#compacted = compacted;
+    this.#entries = [];
+    if (entries.length > 0) this.append(entries);
+  }
+
+  /** Of the first entry that is held; one past the last index when none is. */
+  get firstIndex(): LogIndex {
+    return this.#compacted.index + 1;
+  }
+
+  get lastIndex(): LogIndex {
+    return this.#compacted.index + this.#entries.length;
+  }
+
+  get lastTerm(): Term {
+    return this.#entries.at(-1)?.term ?? this.#compacted.term;
+  }
+
+  get lastLogTimeMs(): number {
+    return this.#entries.at(-1)?.logTimeMs ?? this.#compacted.logTimeMs;
+  }
+
+  /** Null for an index that is compacted away or past the end. Index 0 has term 0. */
+  termAt(index: LogIndex): Term | null {
+    if (index === this.#compacted.index) return this.#compacted.term;
+    return this.#entries[index - this.firstIndex]?.term ?? null;
+  }
+
+  /** Entries in [from, to]. */
+  slice(from: LogIndex, to: LogIndex): readonly Entry[] {
+    assert(from >= this.firstIndex, 'entries are read from where the log begins');
+    assert(to <= this.lastIndex, 'entries are read up to where the log ends');
+    return this.#entries.slice(from - this.firstIndex, to - this.firstIndex + 1);
+  }
+
+  /** Entries from `from` on, as many as fit `maxBytes`, and at least one where there is one. */
+  sliceBytes(from: LogIndex, maxBytes: number): readonly Entry[] {
+    let to = from - 1;
+    let bytes = 0;
+    while (to < this.lastIndex) {
+      bytes += at(this.#entries, to + 1 - this.firstIndex).packed.length;
+      if (bytes > maxBytes && to >= from) break;
+      to += 1;
+    }
+    return this.slice(from, to);
+  }
+
+  append(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      assert(entry.index === this.lastIndex + 1, 'the log has no gap');
+      assert(entry.term >= this.lastTerm, 'terms never go back along the log');
+      this.#entries.push(entry);
+    }
+  }
+
+  /** Removes everything at and after `index`. */
+  truncateFrom(index: LogIndex): void {
+    assert(index >= this.firstIndex, 'what is compacted is not truncated');
+    this.#entries.length = Math.min(this.#entries.length, index - this.firstIndex);
+  }
+
+  /**
+   * The last index at or below `upTo` whose term is at most `term`: where two logs may still agree.
+   * Terms never go back, so it is found by halving.
+   */
+  lastIndexWithTermAtMost(upTo: LogIndex, term: Term): LogIndex {
+    let low = this.#compacted.index;
+    let high = Math.min(upTo, this.lastIndex);
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if ((this.termAt(middle) ?? 0) <= term) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  /** Whether (`term`, `index`) is at least as up to date as the end of this log. */
+  isUpToDate(index: LogIndex, term: Term): boolean {
+    // Raft §5.4.1: the later last term wins, then the longer log.
+    return term > this.lastTerm || (term === this.lastTerm && index >= this.lastIndex);
+  }
+}

@@ -1,0 +1,242 @@
+import { assert, unreachable } from '../base/index.js';
+import { advanceCommit, handOver, onApplied } from './commit.js';
+import { NO_CONFIGURATION } from './configuration.js';
+import {
+  campaign,
+  isStickyToLeader,
+  onPreVote,
+  onPreVoteReply,
+  onVote,
+  onVoteReply,
+  refuseVote,
+  stand,
+  tickElection,
+} from './election.js';
+import { onAppend, onHeartbeat, refuseLeader } from './following.js';
+import { checkInvariants } from './invariants.js';
+import { onHeartbeatReply, tickLeader } from './leading.js';
+import { RaftLog } from './log.js';
+import { placedConfigurations } from './membership.js';
+import { onRead } from './reads.js';
+import { onAppendAccepted, onAppendRejected, onPropose, replicate } from './replication.js';
+import { becomeFollower } from './roles.js';
+import { configurationOf, type DurablePromise, emit, type RaftState } from './state.js';
+import type { Effect, Input, Message, RaftOptions, RaftStatus, RaftTiming } from './types.js';
+import { completeWrites, flushWrites, stillHolds } from './writes.js';
+
+/**
+ * One member of one Raft group, as a machine: inputs in, effects out; no clock, no disk, no network.
+ * It owns the state, applies the rules that all messages share (Raft §5.1), and dispatches.
+ */
+export class Raft {
+  readonly #state: RaftState;
+
+  constructor(options: RaftOptions) {
+    this.#state = initialState(options);
+    if (options.checked === true) checkInvariants(this.#state);
+  }
+
+  /** `nowMs` is monotonic. Elections do not read it; it stamps entries. */
+  step(input: Input, nowMs: number): readonly Effect[] {
+    const state = this.#state;
+    const { role, leader } = state;
+    const { term } = state.hardState;
+    state.nowMs = Math.max(state.nowMs, nowMs);
+    state.effects = [];
+    dispatch(state, input);
+    this.#finish();
+    if (state.role !== role || state.leader !== leader || state.hardState.term !== term) {
+      emit(state, {
+        kind: 'became',
+        role: state.role,
+        term: state.hardState.term,
+        leader: state.leader,
+      });
+    }
+    if (state.options.checked === true) checkInvariants(state);
+    return state.effects;
+  }
+
+  status(): RaftStatus {
+    const state = this.#state;
+    return {
+      self: state.options.self,
+      role: state.role,
+      term: state.hardState.term,
+      votedFor: state.hardState.votedFor,
+      leader: state.leader,
+      firstIndex: state.log.firstIndex,
+      lastIndex: state.log.lastIndex,
+      lastTerm: state.log.lastTerm,
+      durableIndex: state.durableIndex,
+      commitIndex: state.commitIndex,
+      appliedIndex: state.appliedIndex,
+      configuration: configurationOf(state),
+      progress: new Map(
+        [...state.progress].map(([member, { matchIndex, nextIndex, mode }]) => [
+          member,
+          { matchIndex, nextIndex, mode },
+        ]),
+      ),
+    };
+  }
+
+  /** What a step began is sent and written at its end, once. */
+  #finish(): void {
+    const state = this.#state;
+    // A promise that is kept at once may change the role again, and then write again.
+    do {
+      flushWrites(state, (promise) => keepPromise(state, promise));
+    } while (hasUnwritten(state));
+    if (state.role === 'leader') replicate(state);
+    handOver(state);
+  }
+}
+
+function dispatch(state: RaftState, input: Input): void {
+  switch (input.kind) {
+    case 'tick':
+      return state.role === 'leader' ? tickLeader(state) : tickElection(state);
+    case 'receive':
+      return onMessage(state, input.message);
+    case 'propose':
+      return onPropose(state, input);
+    case 'written':
+      return onWritten(state, input.writeId);
+    case 'applied':
+      return onApplied(state, input.index);
+    case 'read':
+      return onRead(state, input.readId);
+    case 'campaign':
+      return campaign(state);
+    default:
+      return unreachable(input);
+  }
+}
+
+/** Raft §5.1: who is behind catches up; what is behind is refused. */
+function onMessage(state: RaftState, message: Message): void {
+  const { self, group } = state.options;
+  if (message.to !== self || message.from === self || message.group !== group) return;
+  if (message.term > state.hardState.term && !moveToTerm(state, message)) return;
+  // A pre-vote is answered whatever its term: the answer tells one that is behind.
+  if (message.term < state.hardState.term && message.kind !== 'preVote') {
+    refuseOldTerm(state, message);
+    return;
+  }
+  onCurrentMessage(state, message);
+}
+
+/** A message of a later term. False when it is passed over. */
+function moveToTerm(state: RaftState, message: Message): boolean {
+  switch (message.kind) {
+    case 'preVote':
+      return true; // Asks about a term; nobody is in it.
+    case 'preVoteReply':
+      if (message.granted) return true; // Grants the term that this member asked for.
+      break;
+    case 'vote':
+      if (isStickyToLeader(state)) return false;
+      break;
+    default:
+      break;
+  }
+  becomeFollower(state, message.term, null);
+  return true;
+}
+
+/** Tells a sender that is behind, where it asked for something; answers of old terms mean nothing. */
+function refuseOldTerm(state: RaftState, message: Message): void {
+  if (message.kind === 'vote') refuseVote(state, message);
+  if (message.kind === 'append' || message.kind === 'heartbeat') refuseLeader(state, message);
+}
+
+function onCurrentMessage(state: RaftState, message: Message): void {
+  switch (message.kind) {
+    case 'preVote':
+      return onPreVote(state, message);
+    case 'vote':
+      return onVote(state, message);
+    case 'preVoteReply':
+      return onPreVoteReply(state, message);
+    case 'voteReply':
+      return onVoteReply(state, message);
+    case 'append':
+      return onAppend(state, message);
+    case 'heartbeat':
+      return onHeartbeat(state, message);
+    case 'appendAccepted':
+      return onAppendAccepted(state, message);
+    case 'appendRejected':
+      return onAppendRejected(state, message);
+    case 'heartbeatReply':
+      return onHeartbeatReply(state, message);
+    default:
+      return unreachable(message);
+  }
+}
+
+function onWritten(state: RaftState, writeId: number): void {
+  const promises = completeWrites(state, writeId);
+  for (const promise of promises) keepPromise(state, promise);
+  advanceCommit(state);
+}
+
+/** Says what may now be said, unless the term has moved on or the log was cut below it. */
+function keepPromise(state: RaftState, promise: DurablePromise): void {
+  if (!stillHolds(state, promise)) return;
+  if (promise.kind === 'send') emit(state, { kind: 'send', message: promise.message });
+  else stand(state);
+}
+
+function hasUnwritten(state: RaftState): boolean {
+  const { hardState, entries, promises } = state.unwritten;
+  return hardState || entries.length > 0 || promises.length > 0;
+}
+
+function initialState(options: RaftOptions): RaftState {
+  const { hardState, compacted, configuration, entries, timing, random } = options;
+  assertTiming(timing);
+  const log = new RaftLog(compacted, entries);
+  assert((hardState?.term ?? 0) >= log.lastTerm, 'the stored term is not behind the stored log');
+  return {
+    options,
+    hardState: hardState ?? { term: 0, votedFor: null },
+    role: 'follower',
+    leader: null,
+    log,
+    durableIndex: log.lastIndex,
+    commitIndex: compacted.index,
+    applyingIndex: compacted.index,
+    appliedIndex: compacted.index,
+    configurations: [
+      { index: compacted.index, configuration: configuration ?? NO_CONFIGURATION },
+      ...placedConfigurations(entries),
+    ],
+    electionElapsedTicks: 0,
+    electionTimeoutTicks:
+      timing.electionMinTicks +
+      Math.floor(random() * (timing.electionMaxTicks - timing.electionMinTicks)),
+    heartbeatElapsedTicks: 0,
+    votes: new Map(),
+    progress: new Map(),
+    uncommittedBytes: 0,
+    termStartIndex: 0,
+    logTimeAnchor: { logTimeMs: 0, nowMs: 0 },
+    writes: [],
+    nextWriteId: 1,
+    unwritten: { hardState: false, entries: [], promises: [] },
+    readRounds: [],
+    waitingReads: [],
+    nextReadRound: 1,
+    nowMs: 0,
+    effects: [],
+  };
+}
+
+function assertTiming(timing: RaftTiming): void {
+  const { heartbeatTicks, electionMinTicks, electionMaxTicks } = timing;
+  assert(heartbeatTicks > 0, 'heartbeats take at least one tick');
+  assert(heartbeatTicks < electionMinTicks, 'heartbeats are more frequent than elections');
+  assert(electionMinTicks < electionMaxTicks, 'election timeouts are drawn from a range');
+}

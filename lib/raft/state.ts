@@ -1,0 +1,126 @@
+import { at, type Entry, type LogIndex, type MemberId, type Term } from '../base/index.js';
+import type { RaftLog } from './log.js';
+import type { Progress } from './progress.js';
+import type {
+  Configuration,
+  Effect,
+  HardState,
+  Message,
+  RaftOptions,
+  Role,
+} from './types.js';
+
+/**
+ * All that a member knows. One interface, owned by `Raft`; the files beside it are functions over
+ * it, one file a section of the paper.
+ */
+export interface RaftState {
+  readonly options: RaftOptions;
+
+  /** In memory; on disk once the writes that carry it are done. The term never goes back. */
+  hardState: HardState;
+  role: Role;
+  /** Whom this member follows in this term; itself when it leads; null when it does not know. */
+  leader: MemberId | null;
+
+  readonly log: RaftLog;
+  /** On this member's disk: 0 <= durableIndex <= log.lastIndex. Lowered only by truncation. */
+  durableIndex: LogIndex;
+  /** Known to be committed. Never goes back; commitIndex <= log.lastIndex. */
+  commitIndex: LogIndex;
+  /** Handed to the state machine: appliedIndex <= applyingIndex <= min(commitIndex, durableIndex). */
+  applyingIndex: LogIndex;
+  /** The state machine has answered for it. */
+  appliedIndex: LogIndex;
+
+  /**
+   * The configurations of this log, oldest first; the last is in force, committed or not (Raft §6).
+   * Never empty. Indexes rise; all but the first stand in the log.
+   */
+  configurations: readonly PlacedConfiguration[];
+
+  /** Ticks since the leader was heard of, a vote was granted or an election began. */
+  electionElapsedTicks: number;
+  /** In [electionMinTicks, electionMaxTicks), drawn whenever the role or the term changes. */
+  electionTimeoutTicks: number;
+  /** Leader: ticks since the last heartbeats. */
+  heartbeatElapsedTicks: number;
+  /** Candidates: who answered, and what. Keyed, so that an answer counts once (Raft §5.2). */
+  readonly votes: Map<MemberId, boolean>;
+
+  /** Leader: how far each other member is. Empty for all other roles. */
+  readonly progress: Map<MemberId, Progress>;
+  /** Leader: packed bytes of its log after commitIndex. 0 for all other roles. */
+  uncommittedBytes: number;
+  /** Leader: index of the no-op that opened its term. */
+  termStartIndex: LogIndex;
+  /** Leader: what log time stood at which moment when its term began. */
+  logTimeAnchor: { readonly logTimeMs: number; readonly nowMs: number };
+
+  /** Given to the disk and not yet done, oldest first, ids rising. */
+  readonly writes: PendingWrite[];
+  nextWriteId: number;
+  /** What this step has changed and not yet given to the disk. */
+  readonly unwritten: Unwritten;
+
+  /** Reads that wait for a quorum to confirm this leader, oldest round first. */
+  readonly readRounds: ReadRound[];
+  /** Reads that wait for a round: the term has nothing committed yet, or too many rounds are open. */
+  waitingReads: readonly number[];
+  /** Never used twice, so that a late answer confirms nothing that began after it. */
+  nextReadRound: number;
+
+  /** The driver's monotonic clock at this step. */
+  nowMs: number;
+  /** What this step has asked for so far. */
+  effects: Effect[];
+}
+
+export interface PlacedConfiguration {
+  readonly index: LogIndex;
+  readonly configuration: Configuration;
+}
+
+export interface PendingWrite {
+  readonly writeId: number;
+  /** Last index that this write makes durable; 0 for none. Lowered by a truncation below it. */
+  lastIndex: LogIndex;
+  readonly promises: DurablePromise[];
+}
+
+export interface Unwritten {
+  hardState: boolean;
+  entries: readonly Entry[];
+  promises: DurablePromise[];
+}
+
+/**
+ * What may be said once the disk holds what it rests on. It remembers the term it was made in, and
+ * is dropped, not kept late, when the term has moved on.
+ */
+export type DurablePromise =
+  /** Send a granted vote or an acknowledgement; `index` is what the log must durably reach. */
+  | {
+      readonly kind: 'send';
+      readonly term: Term;
+      readonly index: LogIndex;
+      readonly message: Message;
+    }
+  /** Ask for votes, and count one's own. */
+  | { readonly kind: 'stand'; readonly term: Term };
+
+export interface ReadRound {
+  readonly round: number;
+  readonly readIds: readonly number[];
+  /** commitIndex when the round began. */
+  readonly index: LogIndex;
+}
+
+/** The configuration in force. */
+export function configurationOf(state: RaftState): Configuration {
+  return at(state.configurations, state.configurations.length - 1).configuration;
+}
+
+export function emit(state: RaftState, effect: Effect): void {
+  state.effects.push(effect);
+}
