@@ -1,0 +1,168 @@
+import { assert, unreachable } from '../base/index.js';
+import type { Consistency, KeyCondition, KVRequest, KVResponse } from '../store/types.js';
+import {
+  isSafeUnsigned,
+  isUint32,
+  malformed,
+  ownBytes,
+  present,
+  safeInteger,
+  textIn,
+  textOrNullIn,
+} from './boundary.js';
+import type { quorate } from './generated/quorate.js';
+import { rawEntryFromWire, rawEntryToWire } from './raw-entry.js';
+
+type WireRequest = quorate.v1.ClientRequest.$Properties;
+type WireResponse = quorate.v1.ClientResponse.$Properties;
+
+const CONSISTENCIES = ['linearizable', 'stale'] as const satisfies readonly Consistency[];
+const MAX_CURSOR_LENGTH = 256;
+
+/** The member of `ClientRequest.call` that carries a request. */
+export function kvRequestToWire(request: KVRequest): WireRequest {
+  switch (request.kind) {
+    case 'get':
+      return { get: { key: request.key, consistency: consistencyToWire(request.consistency) } };
+    case 'put': {
+      const { key, value, condition } = request;
+      return { put: { key, value, condition: conditionToWire(condition) } };
+    }
+    case 'delete':
+      return { delete: { key: request.key, condition: conditionToWire(request.condition) } };
+    case 'range': {
+      const { from, to, limit, reverse, cursor } = request;
+      assert(isUint32(limit), 'a limit is an unsigned 32-bit integer');
+      const consistency = consistencyToWire(request.consistency);
+      return { range: { from, to, limit, reverse, consistency, cursor } };
+    }
+    case 'release':
+      return { release: { cursor: request.cursor } };
+    default:
+      return unreachable(request);
+  }
+}
+
+export function getFromWire(wire: quorate.v1.GetRequest.$Properties): KVRequest {
+  return {
+    kind: 'get',
+    key: ownBytes(wire.key),
+    consistency: consistencyFromWire(wire.consistency),
+  };
+}
+
+export function putFromWire(wire: quorate.v1.PutRequest.$Properties): KVRequest {
+  return {
+    kind: 'put',
+    key: ownBytes(wire.key),
+    value: ownBytes(wire.value),
+    condition: conditionFromWire(wire.condition),
+  };
+}
+
+export function deleteFromWire(wire: quorate.v1.DeleteRequest.$Properties): KVRequest {
+  return {
+    kind: 'delete',
+    key: ownBytes(wire.key),
+    condition: conditionFromWire(wire.condition),
+  };
+}
+
+export function rangeFromWire(wire: quorate.v1.RangeRequest.$Properties): KVRequest {
+  return {
+    kind: 'range',
+    from: ownBytes(wire.from),
+    to: wire.to ? ownBytes(wire.to) : null,
+    limit: wire.limit ?? 0,
+    reverse: wire.reverse ?? false,
+    consistency: consistencyFromWire(wire.consistency),
+    cursor: textOrNullIn(wire.cursor, MAX_CURSOR_LENGTH, 'a cursor'),
+  };
+}
+
+export function releaseFromWire(wire: quorate.v1.ReleaseRequest.$Properties): KVRequest {
+  return { kind: 'release', cursor: textIn(wire.cursor, MAX_CURSOR_LENGTH, 'a cursor') };
+}
+
+/** The member of `ClientResponse.answer` that carries a response. */
+export function kvResponseToWire(response: KVResponse): WireResponse {
+  switch (response.kind) {
+    case 'get': {
+      const { entry, revision } = response;
+      return { get: { entry: entry && rawEntryToWire(entry), revision } };
+    }
+    case 'put':
+      return { put: { revision: response.revision, created: response.created } };
+    case 'delete':
+      return { delete: { revision: response.revision, deleted: response.deleted } };
+    case 'conditionFailed':
+      return { conditionFailed: { entry: response.entry && rawEntryToWire(response.entry) } };
+    case 'range': {
+      const { items, cursor, revision } = response;
+      return { range: { items: items.map(rawEntryToWire), cursor, revision } };
+    }
+    case 'release':
+      return { release: {} };
+    default:
+      return unreachable(response);
+  }
+}
+
+/** The kinds of answer that are a `KVResponse`. */
+export type KVAnswerKind = KVResponse['kind'];
+
+export function kvResponseFromWire(kind: KVAnswerKind, wire: WireResponse): KVResponse {
+  switch (kind) {
+    case 'get': {
+      const { entry, revision } = present(wire.get, kind);
+      return { kind, entry: entry ? rawEntryFromWire(entry) : null, revision: safeInteger(revision) };
+    }
+    case 'put': {
+      const { revision, created } = present(wire.put, kind);
+      return { kind, revision: safeInteger(revision), created: created ?? false };
+    }
+    case 'delete': {
+      const { revision, deleted } = present(wire.delete, kind);
+      return { kind, revision: safeInteger(revision), deleted: deleted ?? false };
+    }
+    case 'conditionFailed': {
+      const { entry } = present(wire.conditionFailed, kind);
+      return { kind, entry: entry ? rawEntryFromWire(entry) : null };
+    }
+    case 'range': {
+      const { items, cursor, revision } = present(wire.range, kind);
+      return {
+        kind,
+        items: (items ?? []).map(rawEntryFromWire),
+        cursor: textOrNullIn(cursor, MAX_CURSOR_LENGTH, 'a cursor'),
+        revision: safeInteger(revision),
+      };
+    }
+    case 'release':
+      return { kind };
+    default:
+      return unreachable(kind);
+  }
+}
+
+function consistencyToWire(consistency: Consistency): number {
+  return CONSISTENCIES.indexOf(consistency) + 1;
+}
+
+function consistencyFromWire(value: number | null | undefined): Consistency {
+  const consistency = CONSISTENCIES[(value ?? 0) - 1];
+  if (consistency === undefined) throw malformed('a consistency is not known to this version');
+  return consistency;
+}
+
+function conditionToWire(condition: KeyCondition | null): KeyCondition | null {
+  if (condition === null) return null;
+  assert(isSafeUnsigned(condition.modRevision), 'a revision is a safe integer');
+  return { modRevision: condition.modRevision };
+}
+
+function conditionFromWire(
+  wire: quorate.v1.KeyCondition.$Properties | null | undefined,
+): KeyCondition | null {
+  return wire ? { modRevision: safeInteger(wire.modRevision) } : null;
+}

@@ -1,0 +1,77 @@
+import { isName } from '../base/index.js';
+import type { Member, NodeStatus } from '../interfaces/index.js';
+import type { Role } from '../raft/types.js';
+import {
+  digitsIn,
+  digitsOrNullIn,
+  MAX_ADDRESS_LENGTH,
+  malformed,
+  nameIn,
+  safeInteger,
+  textIn,
+  textOrNullIn,
+} from './boundary.js';
+import type { quorate } from './generated/quorate.js';
+
+const ROLES = ['follower', 'preCandidate', 'candidate', 'leader'] as const satisfies readonly Role[];
+
+export function nodeStatusToWire(status: NodeStatus): quorate.v1.NodeStatus.$Properties {
+  return {
+    ...status,
+    role: ROLES.indexOf(status.role) + 1,
+    members: status.members.map((member) => ({ ...member, voter: member.role === 'voter' })),
+    progress: [...status.progress],
+  };
+}
+
+export function nodeStatusFromWire(wire: quorate.v1.NodeStatus.$Properties): NodeStatus {
+  const role = ROLES[(wire.role ?? 0) - 1];
+  if (role === undefined) throw malformed('a role is not known to this version');
+  return {
+    id: nameIn(wire.id, 'a node id'),
+    incarnation: digitsIn(wire.incarnation, 'an incarnation'),
+    group: nameIn(wire.group, 'a group id'),
+    clusterId: digitsOrNullIn(wire.clusterId, 'a cluster id'),
+    role,
+    term: safeInteger(wire.term),
+    votedFor: nameOrNull(wire.votedFor),
+    leader: wire.leader
+      ? {
+          id: nameIn(wire.leader.id, 'the id of a leader'),
+          address: addressOrNull(wire.leader.address),
+          clientAddress: addressOrNull(wire.leader.clientAddress),
+        }
+      : null,
+    lastIndex: safeInteger(wire.lastIndex),
+    durableIndex: safeInteger(wire.durableIndex),
+    commitIndex: safeInteger(wire.commitIndex),
+    appliedIndex: safeInteger(wire.appliedIndex),
+    members: (wire.members ?? []).map(memberFromWire),
+    progress: (wire.progress ?? []).map(({ id, matchIndex, nextIndex }) => ({
+      id: nameIn(id, 'the id of a member'),
+      matchIndex: safeInteger(matchIndex),
+      nextIndex: safeInteger(nextIndex),
+    })),
+    pendingCalls: wire.pendingCalls ?? 0,
+  };
+}
+
+function memberFromWire(wire: quorate.v1.StatusMember.$Properties): Member {
+  return {
+    id: nameIn(wire.id, 'the id of a member'),
+    incarnation: digitsIn(wire.incarnation, 'an incarnation'),
+    role: wire.voter ? 'voter' : 'learner',
+    peerAddress: textIn(wire.peerAddress, MAX_ADDRESS_LENGTH, 'the address of a member'),
+    clientAddress: addressOrNull(wire.clientAddress),
+  };
+}
+
+function nameOrNull(value: string | null | undefined): string | null {
+  if (value === null || value === undefined) return null;
+  if (!isName(value)) throw malformed('a node id is not a valid name');
+  return value;
+}
+
+function addressOrNull(value: string | null | undefined): string | null {
+  return textOrNullIn(value, MAX_ADDRESS_LENGTH, 'an address');
+}

@@ -1,0 +1,135 @@
+import {
+  assert,
+  type GroupId,
+  type Incarnation,
+  isName,
+  type LogIndex,
+  type NodeId,
+  unreachable,
+} from '../base/index.js';
+import {
+  decodeWith,
+  digitsIn,
+  digitsOrNullIn,
+  encodeWith,
+  isSafeUnsigned,
+  isUint32,
+  MAX_ADDRESS_LENGTH,
+  malformed,
+  nameIn,
+  ownBytes,
+  present,
+  safeInteger,
+  textIn,
+} from './boundary.js';
+import { quorate } from './generated/quorate.js';
+
+/** What a node asks of the leader of a group on channel `kv`. Never forwarded again. */
+export type PeerCall =
+  | {
+      readonly kind: 'propose';
+      readonly group: GroupId;
+      readonly commandVersion: number;
+      readonly command: Uint8Array;
+      /** How long the caller still waits. An unsigned 32-bit integer. */
+      readonly timeoutMs: number;
+    }
+  | { readonly kind: 'readIndex'; readonly group: GroupId; readonly timeoutMs: number };
+
+/** By the `kind` of the call. */
+export type PeerAnswer =
+  | { readonly kind: 'propose'; readonly result: Uint8Array }
+  | { readonly kind: 'readIndex'; readonly index: LogIndex };
+
+/** Question and answer on channel `admin`: what a node says of itself before a cluster exists. */
+export interface Probe {
+  readonly group: GroupId;
+  readonly nodeId: NodeId;
+  readonly incarnation: Incarnation;
+  readonly clusterId: string | null;
+  /** Whom the node was told to form a cluster with. */
+  readonly members: readonly { readonly id: NodeId; readonly address: string }[];
+}
+
+const MAX_COMMAND_VERSION = 0xffff;
+
+export function encodePeerCall(call: PeerCall): Uint8Array {
+  assert(isName(call.group), 'a group id is a valid name');
+  assert(isUint32(call.timeoutMs), 'a timeout is an unsigned 32-bit integer');
+  const { group, timeoutMs } = call;
+  switch (call.kind) {
+    case 'propose': {
+      const { commandVersion, command } = call;
+      assert(isCommandVersion(commandVersion), 'a command version is an unsigned 16-bit integer');
+      const propose = { group, commandVersion, command, timeoutMs };
+      return encodeWith(quorate.v1.PeerCall, { propose });
+    }
+    case 'readIndex':
+      return encodeWith(quorate.v1.PeerCall, { readIndex: { group, timeoutMs } });
+    default:
+      return unreachable(call);
+  }
+}
+
+export function decodePeerCall(bytes: Uint8Array): PeerCall {
+  return decodeWith(quorate.v1.PeerCall, bytes, (wire) => {
+    if (wire.propose) {
+      const { group, commandVersion = 0, command, timeoutMs } = wire.propose;
+      if (!isCommandVersion(commandVersion ?? 0)) throw malformed('a command version is too high');
+      return {
+        kind: 'propose',
+        group: nameIn(group, 'a group id'),
+        commandVersion: commandVersion ?? 0,
+        command: ownBytes(command),
+        timeoutMs: timeoutMs ?? 0,
+      };
+    }
+    const { group, timeoutMs } = present(wire.readIndex, 'a call known to this version');
+    return { kind: 'readIndex', group: nameIn(group, 'a group id'), timeoutMs: timeoutMs ?? 0 };
+  });
+}
+
+export function encodePeerAnswer(answer: PeerAnswer): Uint8Array {
+  switch (answer.kind) {
+    case 'propose':
+      return encodeWith(quorate.v1.PeerAnswer, { propose: { result: answer.result } });
+    case 'readIndex':
+      assert(isSafeUnsigned(answer.index), 'an index is a safe integer');
+      return encodeWith(quorate.v1.PeerAnswer, { readIndex: { index: answer.index } });
+    default:
+      return unreachable(answer);
+  }
+}
+
+export function decodePeerAnswer(bytes: Uint8Array): PeerAnswer {
+  return decodeWith(quorate.v1.PeerAnswer, bytes, (wire) => {
+    if (wire.propose) return { kind: 'propose', result: ownBytes(wire.propose.result) };
+    const { index } = present(wire.readIndex, 'an answer known to this version');
+    return { kind: 'readIndex', index: safeInteger(index) };
+  });
+}
+
+export function encodeProbe(probe: Probe): Uint8Array {
+  assert(isName(probe.group), 'a group id is a valid name');
+  assert(isName(probe.nodeId), 'a node id is a valid name');
+  const { group, nodeId, incarnation, clusterId } = probe;
+  const members = [...probe.members];
+  return encodeWith(quorate.v1.Probe, { group, nodeId, incarnation, clusterId, members });
+}
+
+export function decodeProbe(bytes: Uint8Array): Probe {
+  return decodeWith(quorate.v1.Probe, bytes, (wire) => ({
+    group: nameIn(wire.group, 'a group id'),
+    nodeId: nameIn(wire.nodeId, 'a node id'),
+    incarnation: digitsIn(wire.incarnation, 'an incarnation'),
+    clusterId: digitsOrNullIn(wire.clusterId, 'a cluster id'),
+    members: wire.members.map((member) => ({
+      id: nameIn(member.id, 'the id of a member'),
+      address: textIn(member.address, MAX_ADDRESS_LENGTH, 'the address of a member'),
+    })),
+  }));
+}
+
+function isCommandVersion(value: number): boolean {
+  return isUint32(value) && value <= MAX_COMMAND_VERSION;
+}
