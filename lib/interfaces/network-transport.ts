@@ -54,7 +54,9 @@ export type Verdict =
  * - `start` is called once and resolves when frames can arrive; it rejects with ERR_CONFIG
  *   when it cannot listen. Its result is the address it listens on.
  * - `send` never throws, never blocks, never delivers inside the call. It answers whether the frame
- *   was queued: false for an unknown peer, a full queue, a frame above the limit, or after `close`.
+ *   was queued: false for a peer without a connection, a full queue, a frame above the limit, and
+ *   before `start` or after `close`. A queued frame belongs to its connection and is lost with it.
+ * - A connected peer can be sent to, also one that connected by itself and is not in the address book.
  * - A frame handed to `send` is not used after the call returns by anyone but the transport, which
  *   may keep it until it is sent and never changes it; a frame handed to `receive` shares no memory
  *   with the sender's.

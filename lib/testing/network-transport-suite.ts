@@ -42,9 +42,9 @@ const LANES: readonly Lane[] = ['control', 'bulk'];
 
 /** Checks every line of the contract of `NetworkTransport`. */
 export function networkTransportSuite(suite: NetworkTransportSuite): void {
-  const { createNetwork, ordered = true, greets = true } = suite;
+  const { test, createNetwork, ordered = true, greets = true } = suite;
   const check = (name: string, body: (world: World) => Promise<void>): void => {
-    suite.test(`${suite.name}: ${name}`, async () => {
+    test(`${suite.name}: ${name}`, async () => {
       const world = new World(await createNetwork());
       try {
         await body(world);
