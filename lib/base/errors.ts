@@ -8,7 +8,8 @@ export const ERROR_CODES = {
   ERR_NOT_LEADER: 'The node does not lead the group; `leader` says who might.',
   ERR_BUSY: 'A limit is reached and nothing was queued. Try again later.',
   ERR_TOO_LARGE: 'A key, value, command or frame is larger than its limit.',
-  ERR_ENCODING: 'Bytes and codec do not match: not UTF-8, not JSON, or a value the codec cannot write.',
+  ERR_ENCODING:
+    'Bytes and codec do not match: not UTF-8, not JSON, or a value the codec cannot write.',
   ERR_CONDITION: 'The condition of a write did not hold. `entry` is what stands there now.',
   ERR_COMPACTED: 'The revision, view or cursor asked for is no longer held.',
   ERR_DENIED: 'The peer or client is not allowed to do this.',
@@ -17,7 +18,8 @@ export const ERROR_CODES = {
   ERR_LOCKED: 'Another process uses the data directory.',
   ERR_STORAGE: 'The disk failed. The node has stopped, because nobody knows what is stored.',
   ERR_CORRUPT: 'Stored data is damaged or missing. The message names the file.',
-  ERR_MACHINE: 'The state machine threw. The node has stopped, because skipping a command would diverge.',
+  ERR_MACHINE:
+    'The state machine threw. The node has stopped, because skipping a command would diverge.',
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -49,11 +49,16 @@ const FRAME_ALLOWANCE_BYTES = 64 * 1024;
 
 /** The largest frame between peers, or between client and server, that these limits allow. */
 export function maxFrameBytes(limits: Limits): number {
-  return Math.max(limits.maxValueBytes + limits.maxKeyBytes, limits.maxAppendBytes) + FRAME_ALLOWANCE_BYTES;
+  return (
+    Math.max(limits.maxValueBytes + limits.maxKeyBytes, limits.maxAppendBytes) +
+    FRAME_ALLOWANCE_BYTES
+  );
 }
 
 /** Fills in the defaults; a limit that is not a positive integer, or above its ceiling, is ERR_CONFIG. */
-export function resolveLimits(given: { readonly [K in keyof Limits]?: Limits[K] | undefined } = {}): Limits {
+export function resolveLimits(
+  given: { readonly [K in keyof Limits]?: Limits[K] | undefined } = {},
+): Limits {
   const resolved: Record<keyof Limits, number> = { ...DEFAULT_LIMITS };
   for (const [name, value] of Object.entries(given)) {
     if (!isLimitName(name)) {

@@ -11,7 +11,11 @@ export interface EventOrigin {
 /** What a node tells. Events tell, they never steer: a listener cannot change what happens. */
 export interface NodeEvents {
   'raft.electionTimedOut': EventOrigin & { readonly term: Term };
-  'raft.stateChanged': EventOrigin & { readonly from: Role; readonly to: Role; readonly term: Term };
+  'raft.stateChanged': EventOrigin & {
+    readonly from: Role;
+    readonly to: Role;
+    readonly term: Term;
+  };
   'raft.leaderChanged': EventOrigin & { readonly leader: NodeId | null; readonly term: Term };
   /** Committed here, up to and including `index`. */
   'raft.entriesCommitted': EventOrigin & { readonly index: LogIndex };

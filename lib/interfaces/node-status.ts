@@ -35,7 +35,11 @@ export interface NodeStatus {
   readonly role: Role;
   readonly term: Term;
   readonly votedFor: NodeId | null;
-  readonly leader: { readonly id: NodeId; readonly address: string | null; readonly clientAddress: string | null } | null;
+  readonly leader: {
+    readonly id: NodeId;
+    readonly address: string | null;
+    readonly clientAddress: string | null;
+  } | null;
   readonly lastIndex: LogIndex;
   /** On this node's disk. */
   readonly durableIndex: LogIndex;

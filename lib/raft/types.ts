@@ -102,7 +102,11 @@ export type Input =
   | { readonly kind: 'tick' }
   | { readonly kind: 'receive'; readonly message: Message }
   /** Append these, in order. Answered by `proposed` or `proposalRejected` in the same step. */
-  | { readonly kind: 'propose'; readonly proposalId: number; readonly drafts: readonly EntryDraft[] }
+  | {
+      readonly kind: 'propose';
+      readonly proposalId: number;
+      readonly drafts: readonly EntryDraft[];
+    }
   /** The disk finished the `write` effect with this id, and every one before it. */
   | { readonly kind: 'written'; readonly writeId: number }
   /** The state machine has applied everything up to and including `index`. */
@@ -145,7 +149,11 @@ export type Effect =
       readonly firstIndex: LogIndex;
     }
   /** Nothing was appended. */
-  | { readonly kind: 'proposalRejected'; readonly proposalId: number; readonly reason: RejectionReason }
+  | {
+      readonly kind: 'proposalRejected';
+      readonly proposalId: number;
+      readonly reason: RejectionReason;
+    }
   /** Once `index` is applied, a read sees everything that was acknowledged before the read began. */
   | { readonly kind: 'readReady'; readonly readId: number; readonly index: LogIndex }
   | { readonly kind: 'readRejected'; readonly readId: number; readonly reason: RejectionReason }
@@ -219,6 +227,10 @@ export interface RaftStatus {
   /** Leader only, else empty. */
   readonly progress: ReadonlyMap<
     MemberId,
-    { readonly matchIndex: LogIndex; readonly nextIndex: LogIndex; readonly mode: 'probe' | 'replicate' }
+    {
+      readonly matchIndex: LogIndex;
+      readonly nextIndex: LogIndex;
+      readonly mode: 'probe' | 'replicate';
+    }
   >;
 }

@@ -11,8 +11,14 @@ t.test('listeners run at once, in the order they were added, with the payload', 
   const seen: unknown[] = [];
   bus.on('raft.leaderChanged', (event) => seen.push(['first', event]));
   bus.on('raft.leaderChanged', (event) => seen.push(['second', event]));
-  t.equal(bus.emit('raft.leaderChanged', () => leader), true);
-  t.same(seen, [['first', leader], ['second', leader]]);
+  t.equal(
+    bus.emit('raft.leaderChanged', () => leader),
+    true,
+  );
+  t.same(seen, [
+    ['first', leader],
+    ['second', leader],
+  ]);
 });
 
 t.test('an event that nobody listens to is never built', async (t) => {
@@ -38,7 +44,10 @@ t.test('a listener that throws reaches neither the emitter nor the other listene
   bus.on('raft.leaderChanged', () => {
     reached += 1;
   });
-  t.equal(bus.emit('raft.leaderChanged', () => leader), true);
+  t.equal(
+    bus.emit('raft.leaderChanged', () => leader),
+    true,
+  );
   t.equal(reached, 1);
   await new Promise(setImmediate);
   t.same(errors, ['raft.leaderChanged: Error: mine', 'raft.leaderChanged: Error: later']);
@@ -46,10 +55,16 @@ t.test('a listener that throws reaches neither the emitter nor the other listene
 
 t.test('a fault without a listener goes to onUnobservedFault, and only then', async (t) => {
   const { bus, faults } = create();
-  t.equal(bus.emit('raft.faulted', () => fault), false);
+  t.equal(
+    bus.emit('raft.faulted', () => fault),
+    false,
+  );
   t.same(faults, [fault]);
   const off = bus.on('raft.faulted', () => {});
-  t.equal(bus.emit('raft.faulted', () => fault), true);
+  t.equal(
+    bus.emit('raft.faulted', () => fault),
+    true,
+  );
   t.equal(faults.length, 1);
   off();
   bus.emit('raft.faulted', () => fault);

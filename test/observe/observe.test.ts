@@ -68,18 +68,24 @@ t.test('a pretty line has time, level, message and fields, quoted where needed',
   );
 });
 
-t.test('lines below the level are dropped, and a field that throws does not stop the line', async (t) => {
-  const lines: string[] = [];
-  const logger = lineLogger({ write: (line) => lines.push(line), level: 'warn' });
-  logger.info({}, 'dropped');
-  const trap = new Proxy({}, {
-    ownKeys: () => {
-      throw new Error('trap');
-    },
-  });
-  logger.warn({ trap }, 'kept');
-  t.same(lines, ['{"level":"warn","trap":"(cannot be shown)","msg":"kept"}\n']);
-});
+t.test(
+  'lines below the level are dropped, and a field that throws does not stop the line',
+  async (t) => {
+    const lines: string[] = [];
+    const logger = lineLogger({ write: (line) => lines.push(line), level: 'warn' });
+    logger.info({}, 'dropped');
+    const trap = new Proxy(
+      {},
+      {
+        ownKeys: () => {
+          throw new Error('trap');
+        },
+      },
+    );
+    logger.warn({ trap }, 'kept');
+    t.same(lines, ['{"level":"warn","trap":"(cannot be shown)","msg":"kept"}\n']);
+  },
+);
 
 t.test('metrics in memory add, keep and sum up by name and labels', async (t) => {
   const metrics = new MemoryMetrics();

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { compareBytes, equalBytes, QuorateError } from '../../lib/base/index.js';
-import { successorOfPrefix } from '../../lib/store/keys.js';
 import {
   backendOf,
   bytes,
@@ -10,6 +9,7 @@ import {
   type KVEntry,
   utf8,
 } from '../../lib/store/index.js';
+import { successorOfPrefix } from '../../lib/store/keys.js';
 import { MapBackend } from './map-backend.js';
 
 t.test('values come back as they were put, with revisions that count every change', async (t) => {

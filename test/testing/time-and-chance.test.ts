@@ -4,7 +4,7 @@ import { SeededRandom } from '../../lib/testing/seeded-random.js';
 import { VirtualClock } from '../../lib/testing/virtual-clock.js';
 
 t.test('VirtualClock', async (t) => {
-  t.test('runs callbacks by due time, then in the order they were asked for', async (t) => {
+  t.test('runs callbacks by due time, then in the order they were asked for', async () => {
     fc.assert(
       fc.property(fc.array(fc.record({ delay: fc.nat(9), cancelled: fc.boolean() })), (asked) => {
         const clock = new VirtualClock();
@@ -54,19 +54,22 @@ t.test('VirtualClock', async (t) => {
     t.same(order, ['timer 1', 'promise', 'timer 2']);
   });
 
-  t.test('after a held loop what is late runs first, and afterPoll behind waiting input', async (t) => {
-    const clock = new VirtualClock();
-    const order: string[] = [];
-    clock.after(5, () => {
-      order.push(`timer at ${clock.now()}`);
-      clock.afterPoll(() => order.push('afterPoll'));
-    });
-    clock.after(6, () => clock.soon(() => order.push('input')));
-    clock.hold(100);
-    t.same(order, []);
-    clock.advance(0);
-    t.same(order, ['timer at 100', 'input', 'afterPoll']);
-  });
+  t.test(
+    'after a held loop what is late runs first, and afterPoll behind waiting input',
+    async (t) => {
+      const clock = new VirtualClock();
+      const order: string[] = [];
+      clock.after(5, () => {
+        order.push(`timer at ${clock.now()}`);
+        clock.afterPoll(() => order.push('afterPoll'));
+      });
+      clock.after(6, () => clock.soon(() => order.push('input')));
+      clock.hold(100);
+      t.same(order, []);
+      clock.advance(0);
+      t.same(order, ['timer at 100', 'input', 'afterPoll']);
+    },
+  );
 
   t.test('a callback may cancel itself, and a timer twice, without harm', async (t) => {
     const clock = new VirtualClock();

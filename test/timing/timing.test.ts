@@ -9,16 +9,19 @@ import {
 } from '../../lib/timing/index.js';
 
 t.test('resolveTiming', async (t) => {
-  t.test('nothing given is fast: ticks of 10 ms, 5 a heartbeat, 15 to 30 an election', async (t) => {
-    t.match(resolveTiming(), {
-      tickMs: 10,
-      heartbeatTicks: 5,
-      electionMinTicks: 15,
-      electionMaxTicks: 30,
-      networkDelayMs: 0,
-    });
-    t.same(resolveTiming(), resolveTiming('fast'));
-  });
+  t.test(
+    'nothing given is fast: ticks of 10 ms, 5 a heartbeat, 15 to 30 an election',
+    async (t) => {
+      t.match(resolveTiming(), {
+        tickMs: 10,
+        heartbeatTicks: 5,
+        electionMinTicks: 15,
+        electionMaxTicks: 30,
+        networkDelayMs: 0,
+      });
+      t.same(resolveTiming(), resolveTiming('fast'));
+    },
+  );
 
   t.test('every preset and every timing of the table of hosts holds', async (t) => {
     for (const preset of ['fast', 'debug', 'demo'] as const) {
@@ -121,7 +124,10 @@ t.test('SystemClock', async (t) => {
 t.test('systemRandom gives any number of bytes, and numbers in [0, 1)', async (t) => {
   const bytes = systemRandom.bytes(200_000);
   t.equal(bytes.length, 200_000);
-  t.ok(bytes.subarray(199_900).some((byte) => byte !== 0), 'the last bytes are filled too');
+  t.ok(
+    bytes.subarray(199_900).some((byte) => byte !== 0),
+    'the last bytes are filled too',
+  );
   const number = systemRandom.next();
   t.ok(number >= 0 && number < 1);
 });
