@@ -6,6 +6,7 @@ export const ERROR_CODES = {
   ERR_TIMEOUT: 'No answer before the deadline of the call.',
   ERR_NO_LEADER: 'The group has no leader that this node can reach. The message says why.',
   ERR_NOT_LEADER: 'The node does not lead the group; `leader` says who might.',
+  ERR_UNREACHABLE: 'The other side cannot be reached, or went away before it answered.',
   ERR_BUSY: 'A limit is reached and nothing was queued. Try again later.',
   ERR_TOO_LARGE: 'A key, value, command or frame is larger than its limit.',
   ERR_ENCODING:
@@ -53,6 +54,7 @@ const brand = Symbol.for('quorate.error');
 const RETRIABLE: ReadonlySet<ErrorCode> = new Set([
   'ERR_NO_LEADER',
   'ERR_NOT_LEADER',
+  'ERR_UNREACHABLE',
   'ERR_BUSY',
   'ERR_TIMEOUT',
 ]);

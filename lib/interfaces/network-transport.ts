@@ -40,6 +40,8 @@ export interface TransportHandler {
   peerConnected(peer: NodeId): void;
   /** The last connection is gone. A hint: frames may have been lost before and after. */
   peerLost(peer: NodeId, reason: string): void;
+  /** Why `peer` could not be reached just now, for people who ask. A transport need not call it. */
+  peerUnreachable?(peer: NodeId, reason: string): void;
 }
 
 export type Verdict =
