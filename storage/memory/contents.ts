@@ -1,4 +1,13 @@
-import { assert, at, copyBytes, type Entry, type GroupId, type LogIndex, type Term, unpackEntries } from '../../lib/base/index.js';
+import {
+  assert,
+  at,
+  copyBytes,
+  type Entry,
+  type GroupId,
+  type LogIndex,
+  type Term,
+  unpackEntries,
+} from '../../lib/base/index.js';
 import type { HardState, SnapshotDescription, StoredLog } from '../../lib/interfaces/index.js';
 
 /** One entry as it is kept: bytes of the disk's own. */

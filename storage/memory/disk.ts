@@ -3,7 +3,14 @@ import type { Clock, StoredIdentity } from '../../lib/interfaces/index.js';
 import { GroupContents } from './contents.js';
 
 /** What a write to a memory disk is for, after the call that asked for it. */
-export type DiskWriteKind = 'initialise' | 'save' | 'append' | 'compact' | 'reset' | 'snapshot' | 'remove';
+export type DiskWriteKind =
+  | 'initialise'
+  | 'save'
+  | 'append'
+  | 'compact'
+  | 'reset'
+  | 'snapshot'
+  | 'remove';
 
 /** A write that is not durable yet. */
 export interface DiskWrite {
@@ -128,7 +135,10 @@ export class Disk implements MemoryDisk {
     return hold;
   }
 
-  failNext(match: DiskWriteMatch = {}, options: { readonly stored?: boolean | undefined } = {}): void {
+  failNext(
+    match: DiskWriteMatch = {},
+    options: { readonly stored?: boolean | undefined } = {},
+  ): void {
     this.#failures.push({ match, stored: options.stored ?? false });
   }
 
@@ -193,10 +203,7 @@ export class Disk implements MemoryDisk {
     }
     this.#gathering.entryCount += write.entryCount;
     this.#syncedEntryCount += write.entryCount;
-    this.#largestSyncEntryCount = Math.max(
-      this.#largestSyncEntryCount,
-      this.#gathering.entryCount,
-    );
+    this.#largestSyncEntryCount = Math.max(this.#largestSyncEntryCount, this.#gathering.entryCount);
   }
 
   #due(write: PendingWrite): void {

@@ -97,7 +97,8 @@ class MemoryStorageEngine implements StorageEngine {
 
 function assertSameIdentity(stored: StoredIdentity, given: StoredIdentity): void {
   const isFilledIn = stored.clusterId === null || stored.clusterId === given.clusterId;
-  if (stored.nodeId === given.nodeId && stored.incarnation === given.incarnation && isFilledIn) return;
+  if (stored.nodeId === given.nodeId && stored.incarnation === given.incarnation && isFilledIn)
+    return;
   throw new QuorateError('ERR_WRONG_CLUSTER', {
     message:
       `the storage belongs to ${stored.nodeId}#${stored.incarnation} of cluster ` +

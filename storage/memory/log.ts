@@ -1,4 +1,11 @@
-import { assert, at, copyBytes, type Entry, type LogIndex, type Term } from '../../lib/base/index.js';
+import {
+  assert,
+  at,
+  copyBytes,
+  type Entry,
+  type LogIndex,
+  type Term,
+} from '../../lib/base/index.js';
 import type { LogStorage, StoredLog } from '../../lib/interfaces/index.js';
 import type { GroupContents, KeptEntry } from './contents.js';
 import type { DiskSession, DiskWriteKind } from './disk.js';
@@ -45,7 +52,11 @@ export class MemoryLogStorage implements LogStorage {
     await this.#write('reset', 0, () => this.#contents.reset(index, term));
   }
 
-  async #write(kind: DiskWriteKind, entryCount: number, apply: (parts: number) => void): Promise<void> {
+  async #write(
+    kind: DiskWriteKind,
+    entryCount: number,
+    apply: (parts: number) => void,
+  ): Promise<void> {
     assert(this.#isOpen, 'a log is opened before it is written');
     assert(!this.#isBusy, 'calls to one log never overlap');
     this.#isBusy = true;

@@ -25,7 +25,12 @@ export class MemoryStateStorage implements StateStorage {
       this.#contents.state = { term, votedFor };
     };
     try {
-      await this.#session.write({ kind: 'save', group: this.#contents.group, entryCount: 0, apply });
+      await this.#session.write({
+        kind: 'save',
+        group: this.#contents.group,
+        entryCount: 0,
+        apply,
+      });
     } finally {
       this.#isBusy = false;
     }
