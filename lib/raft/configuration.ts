@@ -1,9 +1,4 @@
-import {
-  decodeUtf8,
-  encodeUtf8,
-  type MemberId,
-  QuorateError,
-} from '../base/index.js';
+import { decodeUtf8, encodeUtf8, type MemberId, QuorateError } from '../base/index.js';
 import type { Configuration, MemberAddresses } from './types.js';
 
 /** Nobody: the configuration of a member that was not told of any yet. It decides nothing. */
@@ -39,7 +34,8 @@ export function encodeConfiguration(configuration: Configuration): Uint8Array {
 export function decodeConfiguration(payload: Uint8Array): Configuration {
   const value = parse(payload);
   if (!isRecord(value)) throw malformed('it is not an object');
-  if (value['version'] !== VERSION) throw malformed(`version ${String(value['version'])} is not known`);
+  if (value['version'] !== VERSION)
+    throw malformed(`version ${String(value['version'])} is not known`);
   const clusterId = value['clusterId'];
   if (typeof clusterId !== 'string') throw malformed('clusterId is not text');
   const configuration: Configuration = {
@@ -88,7 +84,8 @@ function addressesIn(value: Record<string, unknown>): ReadonlyMap<MemberId, Memb
     const peer = given['peer'];
     const client = given['client'];
     if (typeof peer !== 'string') throw malformed(`${member} has no peer address`);
-    if (typeof client !== 'string' && client !== null) throw malformed(`${member} has a bad client address`);
+    if (typeof client !== 'string' && client !== null)
+      throw malformed(`${member} has a bad client address`);
     addresses.set(member, { peer, client });
   }
   return addresses;
@@ -99,5 +96,8 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 function malformed(message: string, cause?: unknown): QuorateError {
-  return new QuorateError('ERR_PROTOCOL', { message: `malformed configuration: ${message}`, cause });
+  return new QuorateError('ERR_PROTOCOL', {
+    message: `malformed configuration: ${message}`,
+    cause,
+  });
 }

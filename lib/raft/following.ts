@@ -64,8 +64,7 @@ function holds(state: RaftState, index: LogIndex, term: number): boolean {
 /** Appends what is new; cuts off only what conflicts, so that a late duplicate removes nothing. */
 function storeMissing(state: RaftState, entries: readonly Entry[]): void {
   const position = entries.findIndex(
-    (entry) =>
-      entry.index >= state.log.firstIndex && state.log.termAt(entry.index) !== entry.term,
+    (entry) => entry.index >= state.log.firstIndex && state.log.termAt(entry.index) !== entry.term,
   );
   const first = entries[position];
   if (first === undefined) return;

@@ -50,10 +50,7 @@ export function membersOf(configuration: Configuration): readonly MemberId[] {
 }
 
 /** The value that more than half have reached: of n values, the one ranked floor(n / 2) + 1 from above. */
-function majorityValue(
-  voters: readonly MemberId[],
-  valueOf: (member: MemberId) => number,
-): number {
+function majorityValue(voters: readonly MemberId[], valueOf: (member: MemberId) => number): number {
   if (voters.length === 0) return 0;
   const values = voters.map(valueOf).sort((a, b) => b - a);
   return at(values, Math.floor(voters.length / 2));

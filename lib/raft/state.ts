@@ -1,14 +1,7 @@
 import { at, type Entry, type LogIndex, type MemberId, type Term } from '../base/index.js';
 import type { RaftLog } from './log.js';
 import type { Progress } from './progress.js';
-import type {
-  Configuration,
-  Effect,
-  HardState,
-  Message,
-  RaftOptions,
-  Role,
-} from './types.js';
+import type { Configuration, Effect, HardState, Message, RaftOptions, Role } from './types.js';
 
 /**
  * All that a member knows. One interface, owned by `Raft`; the files beside it are functions over

@@ -16,7 +16,9 @@ import { type DurablePromise, emit, type RaftState } from './state.js';
 export function setHardState(state: RaftState, term: Term, votedFor: MemberId | null): void {
   assert(term >= state.hardState.term, 'the term never goes back');
   assert(
-    term > state.hardState.term || state.hardState.votedFor === null || state.hardState.votedFor === votedFor,
+    term > state.hardState.term ||
+      state.hardState.votedFor === null ||
+      state.hardState.votedFor === votedFor,
     'a vote is not changed within its term',
   );
   if (term === state.hardState.term && votedFor === state.hardState.votedFor) return;

@@ -2,13 +2,14 @@
  * What tests need: for each port a suite that checks its contract, free of any runner, and time and
  * chance that a test decides.
  */
-export { networkTransportSuite } from './network-transport-suite.js';
-export type { NetworkTransportSuite, SuiteNetwork } from './network-transport-suite.js';
-export { SeededRandom } from './seeded-random.js';
-export { VirtualClock } from './virtual-clock.js';
+
 export * from './log-storage-suite.js';
+export type { NetworkTransportSuite, SuiteNetwork } from './network-transport-suite.js';
+export { networkTransportSuite } from './network-transport-suite.js';
+export { SeededRandom } from './seeded-random.js';
 export * from './snapshot-storage-suite.js';
 export * from './state-storage-suite.js';
 export * from './storage-engine-suite.js';
 export * from './storage-ports.js';
 export * from './suite.js';
+export { VirtualClock } from './virtual-clock.js';

@@ -1,5 +1,12 @@
 import assert from 'node:assert/strict';
-import { at, decodeUtf8, encodeUtf8, equalBytes, QuorateError, type NodeId } from '../base/index.js';
+import {
+  at,
+  decodeUtf8,
+  encodeUtf8,
+  equalBytes,
+  type NodeId,
+  QuorateError,
+} from '../base/index.js';
 import type {
   Clock,
   Lane,
@@ -78,15 +85,18 @@ export function networkTransportSuite(suite: NetworkTransportSuite): void {
     await world.until('it arrives', () => b.frames.length === 1);
   });
 
-  check('a received frame shares no memory with the sender or another frame (schedule I5)', async (world) => {
-    const [a, b] = await world.pair();
-    const sent = bytes('unchanged');
-    for (let i = 0; i < 2; i += 1) a.send('b', sent, 'control');
-    await world.until('both arrive', () => b.frames.length === 2);
-    at(b.frames, 0).frame.fill(0);
-    assert.deepEqual(sent, bytes('unchanged'));
-    assert.deepEqual(at(b.frames, 1).frame, bytes('unchanged'));
-  });
+  check(
+    'a received frame shares no memory with the sender or another frame (schedule I5)',
+    async (world) => {
+      const [a, b] = await world.pair();
+      const sent = bytes('unchanged');
+      for (let i = 0; i < 2; i += 1) a.send('b', sent, 'control');
+      await world.until('both arrive', () => b.frames.length === 2);
+      at(b.frames, 0).frame.fill(0);
+      assert.deepEqual(sent, bytes('unchanged'));
+      assert.deepEqual(at(b.frames, 1).frame, bytes('unchanged'));
+    },
+  );
 
   check('an empty frame and one of exactly the limit arrive whole and unchanged', async (world) => {
     const [a, b] = await world.pair();
@@ -116,18 +126,21 @@ export function networkTransportSuite(suite: NetworkTransportSuite): void {
     assert.equal(a.send('b', bytes('after close'), 'control'), false);
   });
 
-  check('a full lane refuses frames, loses no queued one and leaves the other lane alone', async (world) => {
-    const [a, b] = await world.pair();
-    const frame = pattern(64 * 1024);
-    let queued = 0;
-    while (queued < 1000 && a.send('b', frame, 'bulk')) queued += 1;
-    assert.ok(queued >= 8, `only ${queued} frames of 64 KiB fit into a queue of 1 MiB`);
-    assert.ok(queued < 1000, 'the queue has no limit');
-    assert.equal(a.send('b', bytes('heartbeat'), 'control'), true);
-    await world.until('everything queued arrives', () => b.frames.length === queued + 1);
-    assert.equal(b.texts('control').length, 1);
-    assert.equal(a.send('b', frame, 'bulk'), true, 'the lane is usable again');
-  });
+  check(
+    'a full lane refuses frames, loses no queued one and leaves the other lane alone',
+    async (world) => {
+      const [a, b] = await world.pair();
+      const frame = pattern(64 * 1024);
+      let queued = 0;
+      while (queued < 1000 && a.send('b', frame, 'bulk')) queued += 1;
+      assert.ok(queued >= 8, `only ${queued} frames of 64 KiB fit into a queue of 1 MiB`);
+      assert.ok(queued < 1000, 'the queue has no limit');
+      assert.equal(a.send('b', bytes('heartbeat'), 'control'), true);
+      await world.until('everything queued arrives', () => b.frames.length === queued + 1);
+      assert.equal(b.texts('control').length, 1);
+      assert.equal(a.send('b', frame, 'bulk'), true, 'the lane is usable again');
+    },
+  );
 
   if (ordered) {
     check('frames of one lane arrive once and in order', async (world) => {
@@ -160,41 +173,50 @@ export function networkTransportSuite(suite: NetworkTransportSuite): void {
     }
   });
 
-  check('a connected peer can be answered although it is not in the address book', async (world) => {
-    const a = await world.start('a');
-    const b = await world.start('b');
-    a.setPeers([b]);
-    await world.until('both are told', () => a.isConnected('b') && b.isConnected('a'));
-    for (const lane of LANES) assert.equal(b.send('a', bytes('answer'), lane), true);
-    await world.until('the answers arrive', () => a.frames.length === 2);
-  });
+  check(
+    'a connected peer can be answered although it is not in the address book',
+    async (world) => {
+      const a = await world.start('a');
+      const b = await world.start('b');
+      a.setPeers([b]);
+      await world.until('both are told', () => a.isConnected('b') && b.isConnected('a'));
+      for (const lane of LANES) assert.equal(b.send('a', bytes('answer'), lane), true);
+      await world.until('the answers arrive', () => a.frames.length === 2);
+    },
+  );
 
-  check('a peer taken out of the address book is disconnected, once, on both sides', async (world) => {
-    const [a, b, c] = await world.mesh('a', 'b', 'c');
-    a.refuses = (peer) => peer === 'b';
-    a.setPeers([c]);
-    assert.equal(a.send('b', bytes('no longer'), 'control'), false);
-    await world.until('both are told', () => !a.isConnected('b') && !b.isConnected('a'));
-    assert.equal(a.send('c', bytes('still'), 'control'), true);
-    await world.until('the others are served', () => c.frames.length === 1);
-    assert.deepEqual(a.history('b'), ['connected', 'lost']);
-    assert.deepEqual(a.history('c'), ['connected']);
-  });
+  check(
+    'a peer taken out of the address book is disconnected, once, on both sides',
+    async (world) => {
+      const [a, b, c] = await world.mesh('a', 'b', 'c');
+      a.refuses = (peer) => peer === 'b';
+      a.setPeers([c]);
+      assert.equal(a.send('b', bytes('no longer'), 'control'), false);
+      await world.until('both are told', () => !a.isConnected('b') && !b.isConnected('a'));
+      assert.equal(a.send('c', bytes('still'), 'control'), true);
+      await world.until('the others are served', () => c.frames.length === 1);
+      assert.deepEqual(a.history('b'), ['connected', 'lost']);
+      assert.deepEqual(a.history('c'), ['connected']);
+    },
+  );
 
-  check('a closed transport is lost to its peers, and reports nothing more itself', async (world) => {
-    const [a, b] = await world.pair();
-    for (let i = 0; i < 100; i += 1) a.send('b', bytes('on the way'), 'bulk');
-    const closing = b.close();
-    await Promise.all([closing, b.close()]);
-    const calls = b.calls;
-    await world.until('a is told', () => {
-      a.send('b', bytes('into the void'), 'bulk');
-      return !a.isConnected('b');
-    });
-    await world.turn();
-    assert.equal(b.calls, calls);
-    await b.close();
-  });
+  check(
+    'a closed transport is lost to its peers, and reports nothing more itself',
+    async (world) => {
+      const [a, b] = await world.pair();
+      for (let i = 0; i < 100; i += 1) a.send('b', bytes('on the way'), 'bulk');
+      const closing = b.close();
+      await Promise.all([closing, b.close()]);
+      const calls = b.calls;
+      await world.until('a is told', () => {
+        a.send('b', bytes('into the void'), 'bulk');
+        return !a.isConnected('b');
+      });
+      await world.turn();
+      assert.equal(b.calls, calls);
+      await b.close();
+    },
+  );
 
   check('a transport that never started can be closed', async (world) => {
     await world.node('idle').close();
@@ -228,22 +250,25 @@ export function networkTransportSuite(suite: NetworkTransportSuite): void {
   });
 
   if (greets) {
-    check('a peer whose greeting is refused is not connected, until it is accepted', async (world) => {
-      const a = await world.start('a');
-      const b = await world.start('b');
-      const c = await world.start('c');
-      a.refuses = (peer) => peer === 'b';
-      for (const node of [a, b, c]) node.setPeers([a, b, c]);
-      await world.until('the refusal', () => a.refused > 1);
-      await world.until('others connect', () => a.isConnected('c') && b.isConnected('c'));
-      assert.deepEqual([...a.history('b'), ...b.history('a')], []);
-      assert.equal(a.send('b', bytes('refused'), 'control'), false);
-      assert.equal(b.send('a', bytes('refused'), 'control'), false);
-      a.refuses = () => false;
-      await world.until('the change of mind', () => a.isConnected('b') && b.isConnected('a'));
-      for (const lane of LANES) assert.equal(b.send('a', bytes('accepted'), lane), true);
-      await world.until('frames flow', () => a.frames.length === 2);
-    });
+    check(
+      'a peer whose greeting is refused is not connected, until it is accepted',
+      async (world) => {
+        const a = await world.start('a');
+        const b = await world.start('b');
+        const c = await world.start('c');
+        a.refuses = (peer) => peer === 'b';
+        for (const node of [a, b, c]) node.setPeers([a, b, c]);
+        await world.until('the refusal', () => a.refused > 1);
+        await world.until('others connect', () => a.isConnected('c') && b.isConnected('c'));
+        assert.deepEqual([...a.history('b'), ...b.history('a')], []);
+        assert.equal(a.send('b', bytes('refused'), 'control'), false);
+        assert.equal(b.send('a', bytes('refused'), 'control'), false);
+        a.refuses = () => false;
+        await world.until('the change of mind', () => a.isConnected('b') && b.isConnected('a'));
+        for (const lane of LANES) assert.equal(b.send('a', bytes('accepted'), lane), true);
+        await world.until('frames flow', () => a.frames.length === 2);
+      },
+    );
   }
 }
 

@@ -1,10 +1,10 @@
 import protobuf from 'protobufjs/minimal.js';
 import {
   copyBytes,
+  incarnationOf,
   isIncarnation,
   isName,
   nodeIdOf,
-  incarnationOf,
   QuorateError,
 } from '../base/index.js';
 

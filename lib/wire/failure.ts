@@ -85,6 +85,9 @@ function isErrorCode(value: string): value is ErrorCode {
 function isEntryOrNull(value: unknown): value is RawEntry | null {
   if (value === null) return true;
   return (
-    typeof value === 'object' && value !== undefined && 'key' in value && value.key instanceof Uint8Array
+    typeof value === 'object' &&
+    value !== undefined &&
+    'key' in value &&
+    value.key instanceof Uint8Array
   );
 }

@@ -115,7 +115,11 @@ export function kvResponseFromWire(kind: KVAnswerKind, wire: WireResponse): KVRe
   switch (kind) {
     case 'get': {
       const { entry, revision } = present(wire.get, kind);
-      return { kind, entry: entry ? rawEntryFromWire(entry) : null, revision: safeInteger(revision) };
+      return {
+        kind,
+        entry: entry ? rawEntryFromWire(entry) : null,
+        revision: safeInteger(revision),
+      };
     }
     case 'put': {
       const { revision, created } = present(wire.put, kind);

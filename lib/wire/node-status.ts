@@ -13,7 +13,12 @@ import {
 } from './boundary.js';
 import type { quorate } from './generated/quorate.js';
 
-const ROLES = ['follower', 'preCandidate', 'candidate', 'leader'] as const satisfies readonly Role[];
+const ROLES = [
+  'follower',
+  'preCandidate',
+  'candidate',
+  'leader',
+] as const satisfies readonly Role[];
 
 export function nodeStatusToWire(status: NodeStatus): quorate.v1.NodeStatus.$Properties {
   return {

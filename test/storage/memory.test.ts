@@ -1,4 +1,5 @@
 import t from 'tap';
+import type { StorageEngine } from '../../lib/interfaces/index.js';
 import {
   logStorageSuite,
   snapshotStorageSuite,
@@ -7,7 +8,6 @@ import {
   storagePorts,
 } from '../../lib/testing/index.js';
 import { type MemoryDisk, memoryDisk, memoryStorage } from '../../storage/memory/index.js';
-import type { StorageEngine } from '../../lib/interfaces/index.js';
 
 const disks = new Map<StorageEngine, MemoryDisk>();
 function on(disk: MemoryDisk): StorageEngine {

@@ -3,6 +3,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import t from 'tap';
 import { type Entry, packEntries, QuorateError, toHex } from '../../lib/base/index.js';
+import type { Message } from '../../lib/raft/types.js';
+import type { RawEntry } from '../../lib/store/types.js';
+import { quorate } from '../../lib/wire/generated/quorate.js';
 import {
   type ClientAnswer,
   type ClientCall,
@@ -27,9 +30,6 @@ import {
   unpackLinkFrame,
   unpackLinkIdentity,
 } from '../../lib/wire/index.js';
-import { quorate } from '../../lib/wire/generated/quorate.js';
-import type { Message } from '../../lib/raft/types.js';
-import type { RawEntry } from '../../lib/store/types.js';
 
 /** A message of every kind, by the file and line of `proto/golden` that holds its bytes. */
 interface Case<T> {
@@ -110,7 +110,14 @@ const raft: Case<Message> = {
     vote: { ...head, kind: 'vote', lastIndex: 0, lastTerm: 0 },
     voteReply: { ...head, kind: 'voteReply', granted: false },
     append: { ...head, kind: 'append', prevIndex: 11, prevTerm: 6, commitIndex: 10, entries },
-    appendEmpty: { ...head, kind: 'append', prevIndex: 0, prevTerm: 0, commitIndex: 0, entries: [] },
+    appendEmpty: {
+      ...head,
+      kind: 'append',
+      prevIndex: 0,
+      prevTerm: 0,
+      commitIndex: 0,
+      entries: [],
+    },
     appendAccepted: { ...head, kind: 'appendAccepted', matchIndex: 14 },
     appendRejected: { ...head, kind: 'appendRejected', prevIndex: 11, hintIndex: 8, hintTerm: 5 },
     heartbeat: { ...head, kind: 'heartbeat', commitIndex: 14, readRound: 3 },
@@ -307,41 +314,49 @@ const CASES: Readonly<Record<string, Case<never>>> = {
   'link-frame': erased(linkFrames),
 };
 
-t.test('every message has the bytes that the golden files hold, and comes back from them', async (t) => {
-  for (const [file, { encode, decode, values }] of Object.entries(CASES)) {
-    const path = new URL(`../../../proto/golden/${file}.txt`, import.meta.url);
-    const written = Object.entries(values).map(([name, v]) => `${name} ${toHex(encode(v))}\n`);
-    if (process.env['REWRITE'] === '1') writeFileSync(path, written.join(''));
-    t.equal(written.join(''), readFileSync(path, 'utf8'), `bytes of ${file}`);
-    for (const [name, value] of Object.entries(values)) {
-      t.same(comparable(decode(encode(value))), comparable(value), `${file}: ${name}`);
+t.test(
+  'every message has the bytes that the golden files hold, and comes back from them',
+  async (t) => {
+    for (const [file, { encode, decode, values }] of Object.entries(CASES)) {
+      const path = new URL(`../../../proto/golden/${file}.txt`, import.meta.url);
+      const written = Object.entries(values).map(([name, v]) => `${name} ${toHex(encode(v))}\n`);
+      if (process.env['REWRITE'] === '1') writeFileSync(path, written.join(''));
+      t.equal(written.join(''), readFileSync(path, 'utf8'), `bytes of ${file}`);
+      for (const [name, value] of Object.entries(values)) {
+        t.same(comparable(decode(encode(value))), comparable(value), `${file}: ${name}`);
+      }
     }
-  }
-});
+  },
+);
 
-t.test('bytes that are random, cut off or flipped are ERR_PROTOCOL or a valid message (faults E1, E3)', async (t) => {
-  for (const [file, { encode, decode, values }] of Object.entries(CASES)) {
-    const samples = Object.values(values).map(encode);
-    const damaged = fc.oneof(
-      fc.uint8Array({ maxLength: 64 }),
-      fc
-        .tuple(fc.constantFrom(...samples), fc.nat())
-        .map(([sample, cut]) => sample.slice(0, cut % (sample.length + 1))),
-      fc.tuple(fc.constantFrom(...samples), fc.array(fc.nat(), { minLength: 1, maxLength: 4 })).map(flipped),
-    );
-    fc.assert(
-      fc.property(damaged, (input) => {
-        const before = toHex(input);
-        const value = valueOrProtocolError(decode, input);
-        if (toHex(input) !== before) throw new Error('decoding changed its input');
-        // What was accepted can be said again and is understood in the same way.
-        if (value === null) return;
-        assert.deepEqual(comparable(decode(encode(value))), comparable(value), file);
-      }),
-      { numRuns: 400 },
-    );
-  }
-});
+t.test(
+  'bytes that are random, cut off or flipped are ERR_PROTOCOL or a valid message (faults E1, E3)',
+  async () => {
+    for (const [file, { encode, decode, values }] of Object.entries(CASES)) {
+      const samples = Object.values(values).map(encode);
+      const damaged = fc.oneof(
+        fc.uint8Array({ maxLength: 64 }),
+        fc
+          .tuple(fc.constantFrom(...samples), fc.nat())
+          .map(([sample, cut]) => sample.slice(0, cut % (sample.length + 1))),
+        fc
+          .tuple(fc.constantFrom(...samples), fc.array(fc.nat(), { minLength: 1, maxLength: 4 }))
+          .map(flipped),
+      );
+      fc.assert(
+        fc.property(damaged, (input) => {
+          const before = toHex(input);
+          const value = valueOrProtocolError(decode, input);
+          if (toHex(input) !== before) throw new Error('decoding changed its input');
+          // What was accepted can be said again and is understood in the same way.
+          if (value === null) return;
+          assert.deepEqual(comparable(decode(encode(value))), comparable(value), file);
+        }),
+        { numRuns: 400 },
+      );
+    }
+  },
+);
 
 t.test('every prefix of an append is ERR_PROTOCOL, whatever its length (fault D17)', async (t) => {
   const whole = encodeRaftMessage(raft.values['append']!);
@@ -353,7 +368,13 @@ t.test('every prefix of an append is ERR_PROTOCOL, whatever its length (fault D1
 t.test('terms and indexes survive unchanged up to 2^53 - 2 (schedule I6)', async (t) => {
   const edges = [0, 1, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 32 + 1, 2 ** 53 - 2];
   for (const value of edges) {
-    const beat: Message = { ...head, term: value, kind: 'heartbeat', commitIndex: value, readRound: value };
+    const beat: Message = {
+      ...head,
+      term: value,
+      kind: 'heartbeat',
+      commitIndex: value,
+      readRound: value,
+    };
     t.same(decodeRaftMessage(encodeRaftMessage(beat)), beat);
     const accepted: Message = { ...head, kind: 'appendAccepted', matchIndex: value };
     t.same(decodeRaftMessage(encodeRaftMessage(accepted)), accepted);
@@ -429,26 +450,29 @@ t.test('entries that do not fit their message are refused (fault E10)', async (t
   t.same(decodeRaftMessage(whole), { ...append, entries });
 });
 
-t.test('a message that names no valid group, member, log position or kind is refused', async (t) => {
-  const wrong: readonly quorate.v1.RaftMessage.$Properties[] = [
-    { ...head, group: '', voteReply: {} },
-    { ...head, group: 'a b', voteReply: {} },
-    { ...head, from: '', voteReply: {} },
-    { ...head, from: 'n1#', voteReply: {} },
-    { ...head, from: 'n1#00112233445566FF', voteReply: {} },
-    { ...head, to: '#00112233445566ff', voteReply: {} },
-    { ...head, to: 'n1#00112233445566ff#', voteReply: {} },
-    { ...head, vote: { lastIndex: 1, lastTerm: 0 } },
-    { ...head, vote: { lastIndex: 0, lastTerm: 1 } },
-    { ...head, preVote: { lastIndex: 9, lastTerm: 8 } },
-    { ...head, append: { prevIndex: 9, prevTerm: 8 } },
-    { ...head },
-  ];
-  for (const wire of wrong) {
-    const encoded = quorate.v1.RaftMessage.encode(wire).finish();
-    t.throws(() => decodeRaftMessage(encoded), { code: 'ERR_PROTOCOL' }, JSON.stringify(wire));
-  }
-});
+t.test(
+  'a message that names no valid group, member, log position or kind is refused',
+  async (t) => {
+    const wrong: readonly quorate.v1.RaftMessage.$Properties[] = [
+      { ...head, group: '', voteReply: {} },
+      { ...head, group: 'a b', voteReply: {} },
+      { ...head, from: '', voteReply: {} },
+      { ...head, from: 'n1#', voteReply: {} },
+      { ...head, from: 'n1#00112233445566FF', voteReply: {} },
+      { ...head, to: '#00112233445566ff', voteReply: {} },
+      { ...head, to: 'n1#00112233445566ff#', voteReply: {} },
+      { ...head, vote: { lastIndex: 1, lastTerm: 0 } },
+      { ...head, vote: { lastIndex: 0, lastTerm: 1 } },
+      { ...head, preVote: { lastIndex: 9, lastTerm: 8 } },
+      { ...head, append: { prevIndex: 9, prevTerm: 8 } },
+      { ...head },
+    ];
+    for (const wire of wrong) {
+      const encoded = quorate.v1.RaftMessage.encode(wire).finish();
+      t.throws(() => decodeRaftMessage(encoded), { code: 'ERR_PROTOCOL' }, JSON.stringify(wire));
+    }
+  },
+);
 
 t.test('what was decoded shares no memory with the receive buffer (schedule I5)', async (t) => {
   const frame = Buffer.from(encodeRaftMessage(raft.values['append']!));
@@ -554,5 +578,7 @@ function comparable(value: unknown): unknown {
     return { code, outcome, message, leader, entry };
   }
   if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, comparable(field)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, field]) => [name, comparable(field)]),
+  );
 }

@@ -1,4 +1,4 @@
-import { unreachable, type NodeId } from '../../lib/base/index.js';
+import { type NodeId, unreachable } from '../../lib/base/index.js';
 import type { Lane } from '../../lib/interfaces/index.js';
 import type { MemoryTransport } from './memory-transport.js';
 import type { Pipe } from './pipe.js';

@@ -1,4 +1,4 @@
-import { QuorateError, type NodeId } from '../../lib/base/index.js';
+import { type NodeId, QuorateError } from '../../lib/base/index.js';
 import type { Lane } from '../../lib/interfaces/index.js';
 
 /** A frame that a predicate is asked about. `bytes` must not be changed or kept. */
@@ -60,7 +60,9 @@ export function validateFaults(faults: LinkFaults): void {
   for (const name of ['drop', 'duplicate', 'reorder'] as const) {
     const share = faults[name];
     if (typeof share === 'number' && !(share >= 0 && share <= 1)) {
-      throw new QuorateError('ERR_CONFIG', { message: `${name} must be from 0 to 1, not ${share}` });
+      throw new QuorateError('ERR_CONFIG', {
+        message: `${name} must be from 0 to 1, not ${share}`,
+      });
     }
   }
   const [least, most] = delayRange(faults);

@@ -9,5 +9,5 @@
  * are moved as they are, and addresses are ignored, because a name is enough to find a peer.
  */
 export type { FrameInFlight, LinkFaults } from './faults.js';
-export { memoryNetwork } from './network.js';
 export type { MemoryNetwork, MemoryNetworkOptions } from './network.js';
+export { memoryNetwork } from './network.js';

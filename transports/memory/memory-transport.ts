@@ -1,4 +1,4 @@
-import { assert, QuorateError, type NodeId } from '../../lib/base/index.js';
+import { assert, type NodeId, QuorateError } from '../../lib/base/index.js';
 import type {
   Lane,
   NetworkTransport,

@@ -1,9 +1,9 @@
-import { QuorateError, type NodeId } from '../../lib/base/index.js';
+import { type NodeId, QuorateError } from '../../lib/base/index.js';
 import type { Clock, Lane, NetworkTransport, Random } from '../../lib/interfaces/index.js';
 import { chanceStream } from './chance.js';
 import { MemoryConnection } from './connection.js';
 import { Cuts } from './cuts.js';
-import { drawFate, validateFaults, type LinkFaults } from './faults.js';
+import { drawFate, type LinkFaults, validateFaults } from './faults.js';
 import { MemoryTransport, type Switchboard } from './memory-transport.js';
 import { Pipe } from './pipe.js';
 
@@ -30,7 +30,10 @@ export interface MemoryNetwork {
    * Replaces the faults of every link or, given names, of the links from and to them. The narrowest
    * setting counts, whole: from and to, then from, then to, then every link.
    */
-  setFaults(faults: LinkFaults, link?: { from?: NodeId | undefined; to?: NodeId | undefined }): void;
+  setFaults(
+    faults: LinkFaults,
+    link?: { from?: NodeId | undefined; to?: NodeId | undefined },
+  ): void;
   /** Cuts both directions between two nodes. */
   cut(a: NodeId, b: NodeId): void;
   /** Cuts one direction: `to` does not hear `from`. */
