@@ -1,12 +1,15 @@
 /** Held by the compiler alone: what the public types of the store promise. Nothing here runs. */
+import type { Condition, StoredEntry } from '../../lib/kv/machine/index.js';
 import {
   bytes,
   type Codec,
   createKVStore,
   json,
   type KVBackend,
+  type KeyCondition,
   type KVEntry,
   type KVStore,
+  type RawEntry,
   utf8,
 } from '../../lib/store/index.js';
 
@@ -43,4 +46,11 @@ export async function storeTypes(backend: KVBackend): Promise<void> {
   await users.put('ann', { name: 'Ann' }, { ifExists: true });
   // @ts-expect-error An entry cannot be changed.
   for await (const entry of users.list()) entry.value = { name: 'Bob' };
+}
+
+/** What the machine says of entries and conditions fits what the store passes on. */
+export function machineTypes(entry: StoredEntry, condition: KeyCondition): RawEntry {
+  expectType<Condition>()(condition, true);
+  expectType<RawEntry>()(entry, true);
+  return entry;
 }
