@@ -331,7 +331,7 @@ t.test(
 
 t.test(
   'bytes that are random, cut off or flipped are ERR_PROTOCOL or a valid message (faults E1, E3)',
-  async () => {
+  async (t) => {
     for (const [file, { encode, decode, values }] of Object.entries(CASES)) {
       const samples = Object.values(values).map(encode);
       const damaged = fc.oneof(
@@ -343,6 +343,7 @@ t.test(
           .tuple(fc.constantFrom(...samples), fc.array(fc.nat(), { minLength: 1, maxLength: 4 }))
           .map(flipped),
       );
+      let accepted = 0;
       fc.assert(
         fc.property(damaged, (input) => {
           const before = toHex(input);
@@ -350,10 +351,12 @@ t.test(
           if (toHex(input) !== before) throw new Error('decoding changed its input');
           // What was accepted can be said again and is understood in the same way.
           if (value === null) return;
+          accepted += 1;
           assert.deepEqual(comparable(decode(encode(value))), comparable(value), file);
         }),
         { numRuns: 400 },
       );
+      t.ok(accepted > 0, `${file}: some of it is understood`);
     }
   },
 );
