@@ -261,10 +261,12 @@ t.test(
     const { a, clock, wire } = await wired();
     const asked = a.link.request('b', 'kv', bytes(1), { timeoutMs: 100 });
     const { correlation } = unpackLinkFrame(wire.sent[0]!.frame);
-    const answer = (from: string, channel: 'kv' | 'actor'): void =>
-      wire.receive(from, frameOf({ channel, kind: 'response', correlation, payload: bytes(9) }));
-    answer('c', 'kv');
-    answer('b', 'actor');
+    const answer = (from: string, channel: 'kv' | 'actor', value: number): void => {
+      const payload = bytes(value);
+      wire.receive(from, frameOf({ channel, kind: 'response', correlation, payload }));
+    };
+    answer('c', 'kv', 7);
+    answer('b', 'actor', 8);
     t.equal(statusOf(a.link, 'c').dropped.lateAnswer, 1);
     answer('b', 'kv', 9);
     t.same(await asked, bytes(9));
