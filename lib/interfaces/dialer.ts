@@ -5,12 +5,17 @@
  * outcome `'rejected'` when they never could; `signal` gives up. Frames arrive whole, in order, until `closed`.
  */
 export interface Dialer {
+  /** Resolves when frames can be sent; `address` is `host:port`. */
   dial(address: string, options: DialOptions): Promise<FrameConnection>;
 }
 
+/** What a connection is given when it is dialled. */
 export interface DialOptions {
+  /** The longest frame, in bytes, that either side may send. */
   readonly maxFrameBytes: number;
+  /** Gives up dialling. */
   readonly signal: AbortSignal;
+  /** Called with each frame, in order. */
   readonly onFrame: (frame: Uint8Array) => void;
   /** Called once, also when `close` was called. */
   readonly onClose: (reason: string) => void;

@@ -43,6 +43,7 @@ export interface NodeEvents {
   'timer.loopDelayed': EventOrigin & { readonly heldMs: number };
 }
 
+/** The name of an event. */
 export type EventName = keyof NodeEvents;
 
 /**

@@ -21,12 +21,16 @@ export interface FileLayer {
 
 /** One open file. */
 export interface OpenFile {
+  /** Its size now, with what was written and not synced. */
   sizeBytes(): Promise<number>;
   /** Up to `length` bytes; shorter only at the end of the file. */
   read(offset: number, length: number): Promise<Uint8Array>;
   /** Writes all of `bytes`; durable only after `sync`. */
   write(offset: number, bytes: Uint8Array): Promise<void>;
+  /** Cuts the file, or fills it with zeros, to exactly this size; durable only after `sync`. */
   truncate(sizeBytes: number): Promise<void>;
+  /** Resolves when all that was written before is durable, the size included. */
   sync(): Promise<void>;
+  /** Makes nothing durable. Called once. */
   close(): Promise<void>;
 }

@@ -2,7 +2,19 @@
  * The ports: what the library needs from the world, as types with contracts. Implementations import
  * this folder and nothing above it; for each port `quorate/testing` has a suite that checks the
  * contract. Nothing here runs.
+ *
+ * @module quorate/interfaces
  */
+export type {
+  Entry,
+  EntryKind,
+  GroupId,
+  Incarnation,
+  LogIndex,
+  NodeId,
+  Term,
+} from '../base/index.js';
+export type { Role } from '../raft/types.js';
 export type * from './clock.js';
 export type * from './dialer.js';
 export type * from './event-bus.js';

@@ -22,6 +22,7 @@ export interface StoredLog {
  *   that was under way; a part of an append that was under way may be kept, from its start.
  */
 export interface LogStorage {
+  /** Called once, before anything else. */
   open(): Promise<StoredLog>;
   /** At least one entry, consecutive, following what is stored or replacing from inside it. */
   append(entries: readonly Entry[]): Promise<void>;

@@ -11,4 +11,5 @@ export interface Metrics {
   observe(name: string, value: number, labels?: MetricLabels): void;
 }
 
+/** Names and values of labels; few values for each name. */
 export type MetricLabels = Readonly<Record<string, string>>;

@@ -44,6 +44,7 @@ export interface TransportHandler {
   peerUnreachable?(peer: NodeId, reason: string): void;
 }
 
+/** What the first frame of a connection comes to. */
 export type Verdict =
   | { readonly accepted: true; readonly peer: NodeId; readonly lane: Lane }
   | { readonly accepted: false; readonly reason: string };
@@ -67,9 +68,12 @@ export type Verdict =
  * - `close` may be called twice; after it resolves the handler is not called again.
  */
 export interface NetworkTransport {
+  /** Called once. Resolves, with the address listened on, when frames can arrive. */
   start(context: TransportContext): Promise<{ readonly address: string | null }>;
+  /** Whether the frame was queued; never whether it arrived. */
   send(to: NodeId, frame: Uint8Array, lane: Lane): boolean;
   /** Name to address. This node's own name may be in it and is passed over. */
   setPeers(peers: ReadonlyMap<NodeId, string>): void;
+  /** Stops listening and closes every connection. May be called twice. */
   close(): Promise<void>;
 }

@@ -14,6 +14,7 @@ export interface SnapshotDescription {
   readonly sizeBytes: number;
 }
 
+/** What is known of a snapshot before it is written. */
 export type SnapshotDraft = Omit<SnapshotDescription, 'id' | 'sizeBytes'>;
 
 /** A snapshot being written. Invisible until `commit` resolves. */
@@ -45,9 +46,12 @@ export interface SnapshotReader {
  * - Several readers and one writer may be open at once.
  */
 export interface SnapshotStorage {
+  /** Begins a snapshot; nothing is seen of it before its `commit`. */
   create(draft: SnapshotDraft): Promise<SnapshotWriter>;
+  /** Committed and undamaged ones, newest first. */
   list(): Promise<readonly SnapshotDescription[]>;
   /** ERR_CORRUPT when it is damaged or not there. */
   open(id: string): Promise<SnapshotReader>;
+  /** Deletes one; an unknown id is passed over. */
   remove(id: string): Promise<void>;
 }

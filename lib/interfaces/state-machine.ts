@@ -25,8 +25,12 @@ export interface CommittedCommand {
  * - `query` changes nothing.
  */
 export interface StateMachine {
+  /** Changes the state by committed commands, in order; one answer for each. */
   apply(commands: readonly CommittedCommand[]): readonly Uint8Array[];
+  /** Reads the state as of now. */
   query(query: Uint8Array): Uint8Array;
+  /** The state as of this call, in chunks. */
   snapshot(): AsyncIterable<Uint8Array>;
+  /** Replaces all state by what a snapshot yielded. */
   restore(chunks: AsyncIterable<Uint8Array>): Promise<void>;
 }

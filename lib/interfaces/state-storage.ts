@@ -13,6 +13,8 @@ export type { HardState } from '../raft/types.js';
  * - Calls never overlap. After a failure every later call fails too.
  */
 export interface StateStorage {
+  /** What the last `save` stored; null when nothing ever was. */
   load(): Promise<HardState | null>;
+  /** Resolves when term and vote are durable, together. */
   save(state: HardState): Promise<void>;
 }

@@ -20,6 +20,7 @@ export interface GroupStorage {
   readonly snapshots: SnapshotStorage;
 }
 
+/** What an engine is given when it is opened. */
 export interface StorageContext {
   readonly clock: Clock;
   readonly logger: Logger;
@@ -39,8 +40,12 @@ export interface StorageContext {
  *   opened again.
  */
 export interface StorageEngine {
+  /** Locks the data and gives its identity; null when there is none yet. */
   open(context: StorageContext): Promise<StoredIdentity | null>;
+  /** Resolves when the identity is durable. */
   initialise(identity: StoredIdentity): Promise<void>;
+  /** The storage of one group, made when it is first asked for. */
   group(id: GroupId): GroupStorage;
+  /** Finishes what is under way and unlocks. May be called twice. */
   close(): Promise<void>;
 }

@@ -6,5 +6,6 @@ export interface Tracer {
 
 /** One span. `end` is called exactly once; an `error` marks it failed. */
 export interface Span {
+  /** Ends the span. */
   end(error?: unknown): void;
 }

@@ -7,6 +7,7 @@ export interface HardState {
   readonly votedFor: MemberId | null;
 }
 
+/** What a member is at the moment. Only a leader takes proposals. */
 export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader';
 
 /** Addresses of a member, as others are told to reach it. */

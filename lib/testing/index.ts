@@ -1,6 +1,8 @@
 /**
  * What tests need: for each port a suite that checks its contract, free of any runner, and time and
  * chance that a test decides.
+ *
+ * @module quorate/testing
  */
 
 export * from './log-storage-suite.js';

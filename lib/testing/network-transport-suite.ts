@@ -30,6 +30,7 @@ export interface SuiteNetwork {
   close?(): Promise<void>;
 }
 
+/** What the suite of the transport port is told. */
 export interface NetworkTransportSuite {
   /** Put before the name of each test. */
   readonly name: string;

@@ -28,7 +28,9 @@ export function storageContext(): StorageContext {
 
 /** Makes the subject of a port's suite, and opens its data again as after a restart. */
 export interface PortFixture<Port> {
+  /** A port over storage that was never written. */
   create(): Promise<Port>;
+  /** Another port over the same data. */
   reopen(port: Port): Promise<Port>;
 }
 

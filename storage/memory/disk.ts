@@ -37,6 +37,7 @@ export interface DiskHold {
   release(): void;
 }
 
+/** How a disk in memory behaves. */
 export interface MemoryDiskOptions {
   /** Milliseconds from a write to its completion, by the engine's clock. Default 0: the next turn. */
   readonly latencyMs?: number | ((write: DiskWrite) => number) | undefined;

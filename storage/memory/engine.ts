@@ -10,6 +10,7 @@ import { MemoryLogStorage } from './log.js';
 import { MemorySnapshotStorage } from './snapshots.js';
 import { MemoryStateStorage } from './state.js';
 
+/** Where storage in memory writes. */
 export interface MemoryStorageOptions {
   /** What is written to. Default: a disk of its own, forgotten with the engine. */
   readonly disk?: MemoryDisk | undefined;

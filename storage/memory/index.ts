@@ -6,6 +6,8 @@
  *                       crash() drops them                                                  survives
  *
  * Nothing here touches a real disk, and nothing completes inside the call that asked for it.
+ *
+ * @module quorate/storage/memory
  */
 export {
   type DiskHold,

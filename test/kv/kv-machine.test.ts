@@ -26,8 +26,8 @@ import {
   assertSame,
   Comparison,
   EVERYTHING,
-  snapshotOf,
   type Step,
+  snapshotOf,
   write,
 } from './comparison.js';
 import { KVModel } from './kv-model.js';

@@ -7,6 +7,7 @@ import { drawFate, type LinkFaults, validateFaults } from './faults.js';
 import { MemoryTransport, type Switchboard } from './memory-transport.js';
 import { Pipe } from './pipe.js';
 
+/** How frames travel in a network in memory. */
 export interface MemoryNetworkOptions {
   /** Carries every frame. Default: the clock of the sender's context. */
   readonly clock?: Clock | undefined;
