@@ -10,6 +10,7 @@ export type { NetworkTransportSuite, SuiteNetwork } from './network-transport-su
 export { networkTransportSuite } from './network-transport-suite.js';
 export { SeededRandom } from './seeded-random.js';
 export * from './snapshot-storage-suite.js';
+export * from './state-machine-suite.js';
 export * from './state-storage-suite.js';
 export * from './storage-engine-suite.js';
 export * from './storage-ports.js';

@@ -12,8 +12,10 @@ import {
 import {
   COMMAND_VERSION,
   decodeCommand,
+  decodeFound,
   decodeResult,
   encodeCommand,
+  encodeFound,
   encodeResult,
   type KVCommand,
   KVMachine,
@@ -381,6 +383,7 @@ t.test('commands, results and snapshots have the bytes that are written down', a
       entry: { ...entry, lease: 'l-1' },
     }),
     'result 1 failed': encodeResult({ kind: 'failed', code: 'ERR_PROTOCOL', message: 'no' }),
+    'result 1 found': encodeFound(entry),
     'snapshot 1 empty': snapshotOf(new KVMachine()),
     'snapshot 1': snapshotOf(machine),
   };
@@ -390,6 +393,9 @@ t.test('commands, results and snapshots have the bytes that are written down', a
     .join('');
   if (process.env['REWRITE'] === '1') writeFileSync(golden, text);
   t.equal(text, readFileSync(golden, 'utf8'));
+  t.same(decodeFound(encodeFound(entry)), entry);
+  t.equal(decodeFound(encodeFound(null)), null);
+  t.throws(() => decodeFound(encodeResult({ kind: 'conditionFailed', entry })), /ERR_PROTOCOL/);
 });
 
 t.test(

@@ -13,6 +13,6 @@
  */
 export { COMMAND_VERSION, decodeCommand, encodeCommand } from './commands.js';
 export { KVMachine, type KVRestorer, type VersionedCommand } from './kv-machine.js';
-export { decodeResult, encodeResult, type KVResult } from './results.js';
+export { decodeFound, decodeResult, encodeFound, encodeResult, type KVResult } from './results.js';
 export type { SlabUsage } from './slabs.js';
 export type * from './types.js';

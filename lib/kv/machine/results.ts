@@ -27,6 +27,7 @@ export type KVResult =
  *   2 delete           u64 revision · u8 deleted
  *   3 conditionFailed  u8 has an entry, then the entry
  *   4 failed           u8 code length · code · message (to the end)
+ *   5 found            as 3; the answer to a query, never to a command
  *
  * Entry: u64 createRevision · u64 modRevision · u64 version · u16 key length · u32 value length ·
  * u8 lease length (0: none) · key · value · lease.
@@ -36,8 +37,9 @@ const PUT = 1;
 const DELETE = 2;
 const CONDITION_FAILED = 3;
 const FAILED = 4;
+const FOUND = 5;
 /** Bytes of an entry beside key, value and lease. */
-export const ENTRY_HEADER_BYTES = 31;
+const ENTRY_HEADER_BYTES = 31;
 
 /** The packed result. */
 export function encodeResult(result: KVResult): Uint8Array {
@@ -47,7 +49,7 @@ export function encodeResult(result: KVResult): Uint8Array {
     case 'delete':
       return encodeChange(DELETE, result.revision, result.deleted);
     case 'conditionFailed':
-      return encodeConditionFailed(result.entry);
+      return encodeEntry(CONDITION_FAILED, result.entry);
     case 'failed': {
       const code = encodeUtf8(result.code);
       const message = encodeUtf8(result.message);
@@ -66,6 +68,20 @@ export function decodeResult(packed: Uint8Array): KVResult {
   const result = decodeKind(reader, kind);
   reader.end();
   return result;
+}
+
+/** The packed answer to the question what stands at a key. */
+export function encodeFound(entry: StoredEntry | null): Uint8Array {
+  return encodeEntry(FOUND, entry);
+}
+
+/** What stood at the key, sharing no memory with `packed`. Anything else is ERR_PROTOCOL. */
+export function decodeFound(packed: Uint8Array): StoredEntry | null {
+  const reader = new ByteReader(packed);
+  if (reader.u8() !== LAYOUT || reader.u8() !== FOUND) throw malformed('it is not an entry');
+  const entry = decodeFlag(reader) ? readEntry(reader) : null;
+  reader.end();
+  return entry;
 }
 
 function decodeKind(reader: ByteReader, kind: number): KVResult {
@@ -91,11 +107,11 @@ function encodeChange(kind: number, revision: number, flag: boolean): Uint8Array
   return writer.u8(flag ? 1 : 0).finish();
 }
 
-function encodeConditionFailed(entry: StoredEntry | null): Uint8Array {
+function encodeEntry(kind: number, entry: StoredEntry | null): Uint8Array {
   const lease = entry === null || entry.lease === null ? EMPTY_BYTES : encodeUtf8(entry.lease);
   const entryBytes =
     entry === null ? 0 : ENTRY_HEADER_BYTES + entry.key.length + entry.value.length + lease.length;
-  const writer = new ByteWriter(3 + entryBytes).u8(LAYOUT).u8(CONDITION_FAILED);
+  const writer = new ByteWriter(3 + entryBytes).u8(LAYOUT).u8(kind);
   writer.u8(entry === null ? 0 : 1);
   if (entry !== null) {
     writer.u64(entry.createRevision).u64(entry.modRevision).u64(entry.version);
