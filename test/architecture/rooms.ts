@@ -51,7 +51,7 @@ export const ROOMS: readonly Room[] = [
   room('lib/client/index.ts', [...BELOW_CLIENT, 'lib/client', 'transports/tcp'], {
     types: ['lib/kv'],
   }),
-  room('lib/server', ALL_BUT_DOORS, { node: 'any' }),
+  room('lib/server', [...ALL_BUT_DOORS, 'transports/tcp'], { node: 'any' }),
   room('lib/testing', ['lib/index.ts', ...ALL_BUT_DOORS, ...IN_MEMORY], {
     node: ['node:assert', 'node:assert/strict'],
   }),

@@ -1,0 +1,257 @@
+import type { Socket } from 'node:net';
+import { assert, QuorateError, type NodeId } from '../../lib/base/index.js';
+import type { Lane, NetworkTransport, TransportContext } from '../../lib/interfaces/index.js';
+import type { FrameFault } from './framing.js';
+import { listen, type Listening } from './listening.js';
+import { LogLimiter } from './log-limiter.js';
+import { PeerConnection } from './peer-connection.js';
+import { PeerLane, type Backoff } from './peer-lane.js';
+import { DEFAULT_DEADLINES, Sweeper, type Deadlines } from './sweeper.js';
+
+export interface TcpTransportOptions {
+  readonly deadlines?: { readonly [K in keyof Deadlines]?: number | undefined } | undefined;
+  readonly backoff?: { readonly [K in keyof Backoff]?: number | undefined } | undefined;
+  /**
+   * Connections from outside whose greeting has not been accepted yet. When there are more, the
+   * oldest is closed: a flood does not keep peers out, who greet at once. Default 128.
+   */
+  readonly maxUngreeted?: number | undefined;
+}
+
+/**
+ * Frames between nodes on TCP, a connection for each lane. Frames of one lane arrive in order while
+ * their connection lasts; frames of a connection that broke are lost, and nothing is sent twice.
+ */
+export function tcpTransport(options: TcpTransportOptions = {}): NetworkTransport {
+  return new TcpTransport(options);
+}
+
+interface Peer {
+  readonly lanes: Readonly<Record<Lane, PeerLane>>;
+  /** Whether the handler was told that it is connected, and not yet that it is lost. */
+  told: boolean;
+}
+
+const LANES: readonly Lane[] = ['control', 'bulk'];
+const DEFAULT_BACKOFF: Backoff = { firstMs: 20, mostMs: 1000 };
+const DEFAULT_MAX_UNGREETED = 128;
+
+/** What exists from `start` on. */
+interface Running {
+  readonly context: TransportContext;
+  readonly sweeper: Sweeper;
+  readonly limiter: LogLimiter;
+}
+
+class TcpTransport implements NetworkTransport {
+  readonly #deadlines: Deadlines;
+  readonly #backoff: Backoff;
+  readonly #maxUngreeted: number;
+  readonly #peers = new Map<NodeId, Peer>();
+  /** In the order of their arrival. */
+  readonly #ungreeted = new Set<PeerConnection>();
+  /** Every connection whose socket is not closed yet. */
+  readonly #alive = new Set<PeerConnection>();
+  #book: ReadonlyMap<NodeId, string> = new Map();
+  #running: Running | null = null;
+  #starting = false;
+  #listening: Listening | null = null;
+  #closing: Promise<void> | null = null;
+
+  constructor(options: TcpTransportOptions) {
+    this.#deadlines = fillIn(DEFAULT_DEADLINES, options.deadlines ?? {});
+    this.#backoff = fillIn(DEFAULT_BACKOFF, options.backoff ?? {});
+    this.#maxUngreeted = options.maxUngreeted ?? DEFAULT_MAX_UNGREETED;
+  }
+
+  async start(context: TransportContext): Promise<{ readonly address: string | null }> {
+    if (this.#closing !== null) {
+      throw new QuorateError('ERR_CLOSED', { message: 'the transport is closed' });
+    }
+    if (this.#starting) {
+      throw new QuorateError('ERR_CONFIG', { message: 'a transport is started once' });
+    }
+    if (context.listen === null) {
+      throw new QuorateError('ERR_CONFIG', { message: 'TCP needs an address to listen on' });
+    }
+    this.#starting = true;
+    const limiter = new LogLimiter(context.logger, context.clock);
+    const running = { context, limiter, sweeper: new Sweeper(context.clock, this.#deadlines) };
+    const listening = await listen(context.listen, (socket) => this.#onConnection(running, socket));
+    if (this.#closing !== null) {
+      listening.server.close();
+      throw new QuorateError('ERR_CLOSED', { message: 'the transport was closed while it started' });
+    }
+    listening.server.on('error', (error) => {
+      limiter.log('warn', { event: 'transport.listenFailed', error }, 'cannot accept connections');
+    });
+    this.#listening = listening;
+    this.#running = running;
+    this.#applyBook();
+    return { address: listening.address };
+  }
+
+  send(to: NodeId, frame: Uint8Array, lane: Lane): boolean {
+    const peer = this.#peers.get(to);
+    if (peer === undefined || this.#running === null || this.#closing !== null) return false;
+    if (frame.length > this.#running.context.maxFrameBytes) return false;
+    return peer.lanes[lane].send(frame);
+  }
+
+  setPeers(peers: ReadonlyMap<NodeId, string>): void {
+    this.#book = new Map(peers);
+    if (this.#running !== null && this.#closing === null) this.#applyBook();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#shut();
+    return this.#closing;
+  }
+
+  async #shut(): Promise<void> {
+    const stopped = new Promise<void>((resolve) => {
+      if (this.#listening === null) resolve();
+      else this.#listening.server.close(() => resolve());
+    });
+    for (const connection of this.#ungreeted) connection.destroy();
+    for (const { lanes } of this.#peers.values()) for (const lane of LANES) lanes[lane].close();
+    await Promise.all([...this.#alive].map(({ gone }) => gone));
+    await stopped;
+  }
+
+  #applyBook(): void {
+    for (const name of this.#book.keys()) {
+      if (name !== this.#running?.context.self) this.#peer(name);
+    }
+    for (const [name, peer] of this.#peers) {
+      const address = this.#book.get(name) ?? null;
+      for (const lane of LANES) peer.lanes[lane].setAddress(address);
+      // The caller is not called back inside its call.
+      if (address === null) {
+        this.#running?.context.clock.soon(() => this.#review(name, 'no longer a peer'));
+      }
+    }
+  }
+
+  #peer(name: NodeId): Peer {
+    const existing = this.#peers.get(name);
+    if (existing !== undefined) return existing;
+    const peer = { told: false, lanes: { control: this.#lane(name, 'control'), bulk: this.#lane(name, 'bulk') } };
+    this.#peers.set(name, peer);
+    return peer;
+  }
+
+  #lane(peer: NodeId, lane: Lane): PeerLane {
+    const running = this.#running;
+    assert(running !== null, 'peers exist while the transport runs');
+    return new PeerLane({
+      ...running,
+      peer,
+      lane,
+      deadlines: this.#deadlines,
+      backoff: this.#backoff,
+      onDialed: (connection) => this.#track(connection),
+      onEstablished: (connection) => this.#onEstablished(connection),
+      onLost: (reason, fault) => {
+        if (fault !== null) this.#reportFault(running, { peer, lane }, fault);
+        this.#review(peer, reason);
+      },
+      onUnreachable: (reason) => {
+        const fields = { event: 'transport.unreachable', peer, address: this.#book.get(peer), reason };
+        running.limiter.log('info', fields, `cannot reach ${peer}: ${reason}`);
+        const { clock, handler } = running.context;
+        // A dial can fail inside `setPeers`, whose caller is not called back.
+        clock.soon(() => {
+          if (this.#closing === null) handler.peerUnreachable?.(peer, reason);
+        });
+      },
+    });
+  }
+
+  #onConnection(running: Running, socket: Socket): void {
+    if (this.#closing !== null) {
+      socket.destroy();
+      return;
+    }
+    const remote = socket.remoteAddress ?? 'unknown';
+    const connection: PeerConnection = new PeerConnection({
+      ...running,
+      socket,
+      deadlines: this.#deadlines,
+      dialed: null,
+      onEstablished: (established) => this.#onEstablished(established),
+      onClosed: (closed, reason, fault) => {
+        if (closed.isEstablished) {
+          this.#peers.get(closed.peer)?.lanes[closed.lane].onClosed(closed, reason, fault);
+        } else if (fault !== null) {
+          this.#reportFault(running, { remote }, fault);
+        }
+      },
+    });
+    this.#track(connection);
+    this.#ungreeted.add(connection);
+    void connection.gone.then(() => this.#ungreeted.delete(connection));
+    const [oldest] = this.#ungreeted;
+    if (this.#ungreeted.size <= this.#maxUngreeted || oldest === undefined) return;
+    this.#ungreeted.delete(oldest);
+    oldest.destroy();
+    this.#reportFault(running, { remote }, TOO_MANY);
+  }
+
+  #track(connection: PeerConnection): void {
+    this.#alive.add(connection);
+    void connection.gone.then(() => this.#alive.delete(connection));
+  }
+
+  #onEstablished(connection: PeerConnection): void {
+    this.#ungreeted.delete(connection);
+    this.#peer(connection.peer).lanes[connection.lane].adopt(connection);
+    this.#review(connection.peer, '');
+  }
+
+  /** Tells the handler what has changed since it was last told. */
+  #review(name: NodeId, reason: string): void {
+    const peer = this.#peers.get(name);
+    if (peer === undefined || this.#running === null || this.#closing !== null) return;
+    const { handler } = this.#running.context;
+    const connected = LANES.filter((lane) => peer.lanes[lane].isConnected).length;
+    if (!peer.told && connected === LANES.length) {
+      peer.told = true;
+      handler.peerConnected(name);
+    } else if (connected === 0) {
+      const wasTold = peer.told;
+      peer.told = false;
+      if (!this.#book.has(name)) this.#peers.delete(name);
+      if (wasTold) handler.peerLost(name, reason);
+    }
+  }
+
+  #reportFault(running: Running, from: Readonly<Record<string, string>>, fault: FrameFault): void {
+    const fields = { event: 'transport.refused', ...from, reason: fault.reason, ...fault.detail };
+    running.limiter.log('warn', fields, `connection closed: ${fault.reason}`);
+  }
+}
+
+const TOO_MANY: FrameFault = { reason: 'too many connections without a greeting', detail: {} };
+
+/** `defaults` with what is given; anything but a positive number is ERR_CONFIG. */
+function fillIn<T extends Record<keyof T, number>>(
+  defaults: T,
+  given: { readonly [K in keyof T]?: number | undefined },
+): T {
+  const filled = { ...defaults };
+  for (const name of Object.keys(defaults)) {
+    if (!isKeyOf(defaults, name)) continue;
+    const value = given[name];
+    if (value === undefined) continue;
+    if (!(value > 0)) {
+      throw new QuorateError('ERR_CONFIG', { message: `${String(name)} must be above 0, not ${value}` });
+    }
+    Object.assign(filled, { [name]: value });
+  }
+  return filled;
+}
+
+function isKeyOf<T extends object>(object: T, name: string): name is string & keyof T {
+  return Object.hasOwn(object, name);
+}
