@@ -164,6 +164,8 @@ class Network implements MemoryNetwork, Switchboard {
     if (refusal !== null) {
       a.context.logger.warn({ event: 'transport.refused', peer: b.name }, refusal);
       a.retryLater(b.name);
+      a.context.handler.peerUnreachable?.(b.name, refusal);
+      if (b.running) b.context.handler.peerUnreachable?.(a.name, refusal);
       return;
     }
     const connection = new MemoryConnection(a, b, (...ends) => this.#makePipe(...ends));

@@ -1,79 +1,18 @@
-import { connect, type Socket } from 'node:net';
-import { QuorateError } from '../../lib/base/index.js';
-import type { Clock, Dialer, DialOptions, FrameConnection } from '../../lib/interfaces/index.js';
-import { parseAddress } from './address.js';
-import { FrameSocket } from './frame-socket.js';
-import type { FrameFault } from './framing.js';
-import { DEFAULT_DEADLINES, Sweeper, type Deadlines } from './sweeper.js';
+import type { FrameConnection } from '../../lib/interfaces/index.js';
+import type { FrameSocket } from './frame-socket.js';
 
-export interface TcpDialerOptions {
-  /** Drives every deadline. */
-  readonly clock: Clock;
-  /** Bytes queued on one connection before `send` answers false. Default 32 MiB. */
-  readonly maxQueuedBytes?: number | undefined;
-  readonly deadlines?: Partial<Deadlines> | undefined;
-}
-
-const DEFAULT_MAX_QUEUED_BYTES = 32 * 1024 * 1024;
-
-/**
- * Reaches the client port of a server over TCP. `dial` resolves once the server has answered as one
- * of ours, so that a wrong port is an error of `dial` and not of the first call.
- */
-export function tcpDialer(options: TcpDialerOptions): Dialer {
-  const deadlines = { ...DEFAULT_DEADLINES, ...options.deadlines };
-  const sweeper = new Sweeper(options.clock, deadlines);
-  const queue = { maxQueuedBytes: options.maxQueuedBytes ?? DEFAULT_MAX_QUEUED_BYTES };
+/** One end of a client connection: what the library above sees of a `FrameSocket`. */
+export function connectionOver(
+  frames: FrameSocket,
+  maxFrameBytes: number,
+  onClose: (reason: string) => void,
+): FrameConnection {
   return {
-    dial: (address, dialOptions) =>
-      dial(address, dialOptions, { clock: options.clock, sweeper, deadlines, ...queue }),
+    send: (frame) => frame.length <= maxFrameBytes && frames.send('data', frame),
+    close: () => {
+      if (!frames.isOpen) return;
+      frames.close();
+      onClose('closed');
+    },
   };
-}
-
-interface Surroundings {
-  readonly clock: Clock;
-  readonly sweeper: Sweeper;
-  readonly deadlines: Deadlines;
-  readonly maxQueuedBytes: number;
-}
-
-function dial(
-  address: string,
-  { maxFrameBytes, signal, onFrame, onClose }: DialOptions,
-  surroundings: Surroundings,
-): Promise<FrameConnection> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(aborted(address, signal));
-    const socket = connect({ ...parseAddress(address), noDelay: true });
-    let settled = false;
-    const frames = new FrameSocket({
-      ...surroundings,
-      socket,
-      speak: 'client',
-      expect: 'client',
-      maxPayloadBytes: maxFrameBytes,
-      onFrame: (_, payload) => onFrame(payload),
-      onPing: () => {
-        if (settled) return;
-        settled = true;
-        signal.removeEventListener('abort', giveUp);
-        frames.establish(maxFrameBytes);
-        resolve(new ClientConnection(frames, onClose));
-      },
-      onClose: (reason) => {
-        signal.removeEventListener('abort', giveUp);
-        if (settled) return onClose(reason);
-        settled = true;
-        const message = `${address}: ${reason}`;
-        reject(new QuorateError('ERR_PROTOCOL', { message }));
-      },
-    });
-    const giveUp = (): void => {
-      settled = true;
-      frames.destroy();
-      reject(aborted(address, signal));
-    };
-    signal.addEventListener('abort', giveUp, { once: true });
-    frames.ping();
-  });
 }

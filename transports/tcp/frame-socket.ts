@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '../../lib/interfaces/index.js';
 import {
+  type FrameFault,
+  type FrameKind,
   FrameParser,
   gatherFrames,
   OPENINGS,
-  type FrameFault,
-  type FrameKind,
   type QueuedFrame,
   type Speech,
 } from './framing.js';
@@ -111,7 +111,8 @@ export class FrameSocket {
   send(kind: FrameKind, payload: Uint8Array): boolean {
     if (this.#ended) return false;
     const queued = this.#queuedBytes + this.#socket.writableLength;
-    if (this.#queuedBytes > 0 && queued + payload.length > this.#options.maxQueuedBytes) return false;
+    if (this.#queuedBytes > 0 && queued + payload.length > this.#options.maxQueuedBytes)
+      return false;
     this.#queue.push(payload.length === 0 && kind === 'ping' ? PING : { kind, payload });
     this.#queuedBytes += payload.length;
     this.#askFlush();
@@ -146,10 +147,19 @@ export class FrameSocket {
       return;
     }
     if (!this.#established && now - this.#openedMs >= deadlines.handshakeTimeoutMs) {
-      this.#end('the handshake took too long', { reason: 'the handshake took too long', detail: {} });
-    } else if (this.#insideSinceMs !== null && now - this.#insideSinceMs >= deadlines.frameTimeoutMs) {
+      this.#end('the handshake took too long', {
+        reason: 'the handshake took too long',
+        detail: {},
+      });
+    } else if (
+      this.#insideSinceMs !== null &&
+      now - this.#insideSinceMs >= deadlines.frameTimeoutMs
+    ) {
       this.#end('a frame took too long', { reason: 'a frame took too long', detail: {} });
-    } else if (this.#blockedSinceMs !== null && now - this.#blockedSinceMs >= deadlines.writeTimeoutMs) {
+    } else if (
+      this.#blockedSinceMs !== null &&
+      now - this.#blockedSinceMs >= deadlines.writeTimeoutMs
+    ) {
       this.#end('the other side does not read', null);
     } else if (this.#established && now - this.#heardMs >= deadlines.silenceTimeoutMs) {
       this.#end('nothing heard', null);

@@ -50,9 +50,12 @@ export function guessOpening(bytes: Uint8Array): OpeningGuess {
   if (start === 'QRP1') return 'peer';
   if (start === 'QRC1') return 'client';
   if (/^QR[PC]/.test(start)) return start.length < OPENING_BYTES ? 'undecided' : 'otherVersion';
-  if (/^\x16\x03?/.test(start)) return 'tls';
+  if (bytes[0] === TLS_HANDSHAKE) return 'tls';
   return /^[A-Z]+$|^[A-Z]+ /.test(start) ? 'http' : 'unknown';
 }
+
+/** The first byte of every TLS connection. */
+const TLS_HANDSHAKE = 0x16;
 
 const GUESS_REASONS: Readonly<Record<Exclude<OpeningGuess, 'undecided'>, string>> = {
   peer: 'a peer connection on the client port',
@@ -234,7 +237,6 @@ export class FrameParser {
     return chunk.length;
   }
 }
-
 
 export interface QueuedFrame {
   readonly kind: FrameKind;

@@ -4,11 +4,20 @@
  *     send ──> queue per lane ──one write per turn──> socket ~~~> parser ──> receive
  *                 full: false        blocked: waits            fault: closed, one log line
  *
- * `tcpTransport()` is the port between nodes, `tcpDialer()` the one of clients; `acceptClient` is what
- * a server makes of a connection on the client port. All three speak the framing of `framing.ts`. What
+ * `tcpTransport()` is the port between nodes, `tcpDialer()` the one of clients; `clientAcceptor()` is
+ * what a server makes of connections on the client port. All three speak the framing of `framing.ts`. What
  * frames mean, who a peer is and whether it may connect is decided above. Nothing is retried here.
  */
-export { tcpTransport } from './tcp-transport.js';
-export type { TcpTransportOptions } from './tcp-transport.js';
+
+export type { ClientAcceptor, ClientAcceptorOptions, ClientHandler } from './client-acceptor.js';
+export { clientAcceptor } from './client-acceptor.js';
+export type { TcpDialerOptions } from './dialer.js';
+export { tcpDialer } from './dialer.js';
+export type { OpeningGuess } from './framing.js';
+export { guessOpening } from './framing.js';
+export type { Listening } from './listening.js';
+export { listen } from './listening.js';
 export type { Backoff } from './peer-lane.js';
 export type { Deadlines } from './sweeper.js';
+export type { TcpTransportOptions } from './tcp-transport.js';
+export { tcpTransport } from './tcp-transport.js';

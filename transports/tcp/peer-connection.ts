@@ -21,11 +21,7 @@ export interface PeerConnectionOptions {
   /** Both sides have accepted each other: frames can flow. */
   readonly onEstablished: (connection: PeerConnection) => void;
   /** Told once, unless this side closed it. `fault` is what was wrong with the other side, if it was. */
-  readonly onClosed: (
-    connection: PeerConnection,
-    reason: string,
-    fault: FrameFault | null,
-  ) => void;
+  readonly onClosed: (connection: PeerConnection, reason: string, fault: FrameFault | null) => void;
 }
 
 const MAX_GREETING_BYTES = 1024;
@@ -60,7 +56,8 @@ export class PeerConnection {
       expect: 'peer',
       maxPayloadBytes: MAX_GREETING_BYTES,
       maxQueuedBytes: context.maxQueuedBytes,
-      onFrame: (kind, payload) => (kind === 'greeting' ? this.#onGreeting(payload) : this.#onData(payload)),
+      onFrame: (kind, payload) =>
+        kind === 'greeting' ? this.#onGreeting(payload) : this.#onData(payload),
       onPing: () => this.#onPing(),
       onClose: (reason, fault) => options.onClosed(this, reason, fault),
     });
@@ -122,7 +119,8 @@ export class PeerConnection {
     if (dialed !== null && verdict.peer !== dialed.peer) {
       return this.#refuse(`${dialed.peer} answers as ${verdict.peer}`);
     }
-    if (dialed !== null && verdict.lane !== dialed.lane) return this.#refuse('it greets another lane');
+    if (dialed !== null && verdict.lane !== dialed.lane)
+      return this.#refuse('it greets another lane');
     this.#peer = verdict.peer;
     this.#lane = verdict.lane;
     this.#greeting = greeting;

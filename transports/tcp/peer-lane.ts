@@ -1,9 +1,9 @@
 import { connect } from 'node:net';
-import { equalBytes, QuorateError, type NodeId } from '../../lib/base/index.js';
+import { equalBytes, type NodeId, QuorateError } from '../../lib/base/index.js';
 import type { Lane, Timer, TransportContext } from '../../lib/interfaces/index.js';
 import { parseAddress } from './address.js';
-import { PeerConnection } from './peer-connection.js';
 import type { FrameFault } from './framing.js';
+import { PeerConnection } from './peer-connection.js';
 import type { Deadlines, Sweeper } from './sweeper.js';
 
 /** How long to wait before dialing again: doubled each time, half of it by chance. Milliseconds. */
@@ -125,7 +125,10 @@ export class PeerLane {
   #dialLater(): void {
     if (this.#timer !== null || this.#closed || this.#address === null) return;
     const { context, backoff } = this.#options;
-    const ceilingMs = Math.min(backoff.mostMs, backoff.firstMs * 2 ** Math.min(this.#failedDials, 30));
+    const ceilingMs = Math.min(
+      backoff.mostMs,
+      backoff.firstMs * 2 ** Math.min(this.#failedDials, 30),
+    );
     this.#timer = context.clock.after(ceilingMs * (0.5 + context.random.next() / 2), () => {
       this.#timer = null;
       this.#dial();
@@ -134,7 +137,8 @@ export class PeerLane {
   }
 
   #dial(): void {
-    if (this.#closed || this.#address === null || this.#dialing !== null || this.isConnected) return;
+    if (this.#closed || this.#address === null || this.#dialing !== null || this.isConnected)
+      return;
     const { peer, lane, onEstablished } = this.#options;
     let endpoint: ReturnType<typeof parseAddress>;
     try {

@@ -1,12 +1,12 @@
 import type { Socket } from 'node:net';
-import { assert, QuorateError, type NodeId } from '../../lib/base/index.js';
+import { assert, type NodeId, QuorateError } from '../../lib/base/index.js';
 import type { Lane, NetworkTransport, TransportContext } from '../../lib/interfaces/index.js';
 import type { FrameFault } from './framing.js';
-import { listen, type Listening } from './listening.js';
+import { type Listening, listen } from './listening.js';
 import { LogLimiter } from './log-limiter.js';
 import { PeerConnection } from './peer-connection.js';
-import { PeerLane, type Backoff } from './peer-lane.js';
-import { DEFAULT_DEADLINES, Sweeper, type Deadlines } from './sweeper.js';
+import { type Backoff, PeerLane } from './peer-lane.js';
+import { DEFAULT_DEADLINES, type Deadlines, Sweeper } from './sweeper.js';
 
 export interface TcpTransportOptions {
   readonly deadlines?: { readonly [K in keyof Deadlines]?: number | undefined } | undefined;
@@ -80,7 +80,9 @@ class TcpTransport implements NetworkTransport {
     const listening = await listen(context.listen, (socket) => this.#onConnection(running, socket));
     if (this.#closing !== null) {
       listening.server.close();
-      throw new QuorateError('ERR_CLOSED', { message: 'the transport was closed while it started' });
+      throw new QuorateError('ERR_CLOSED', {
+        message: 'the transport was closed while it started',
+      });
     }
     listening.server.on('error', (error) => {
       limiter.log('warn', { event: 'transport.listenFailed', error }, 'cannot accept connections');
@@ -136,7 +138,10 @@ class TcpTransport implements NetworkTransport {
   #peer(name: NodeId): Peer {
     const existing = this.#peers.get(name);
     if (existing !== undefined) return existing;
-    const peer = { told: false, lanes: { control: this.#lane(name, 'control'), bulk: this.#lane(name, 'bulk') } };
+    const peer = {
+      told: false,
+      lanes: { control: this.#lane(name, 'control'), bulk: this.#lane(name, 'bulk') },
+    };
     this.#peers.set(name, peer);
     return peer;
   }
@@ -157,7 +162,12 @@ class TcpTransport implements NetworkTransport {
         this.#review(peer, reason);
       },
       onUnreachable: (reason) => {
-        const fields = { event: 'transport.unreachable', peer, address: this.#book.get(peer), reason };
+        const fields = {
+          event: 'transport.unreachable',
+          peer,
+          address: this.#book.get(peer),
+          reason,
+        };
         running.limiter.log('info', fields, `cannot reach ${peer}: ${reason}`);
         const { clock, handler } = running.context;
         // A dial can fail inside `setPeers`, whose caller is not called back.
@@ -245,7 +255,9 @@ function fillIn<T extends Record<keyof T, number>>(
     const value = given[name];
     if (value === undefined) continue;
     if (!(value > 0)) {
-      throw new QuorateError('ERR_CONFIG', { message: `${String(name)} must be above 0, not ${value}` });
+      throw new QuorateError('ERR_CONFIG', {
+        message: `${String(name)} must be above 0, not ${value}`,
+      });
     }
     Object.assign(filled, { [name]: value });
   }
