@@ -3,7 +3,7 @@
  * that fails. Paths are absolute. Failures are thrown as Node throws them, with `code`.
  */
 export interface FileLayer {
-  /** Creates the folder and its parents where missing. */
+  /** Creates the folder and its parents where missing. Durable on return. */
   makeFolder(path: string): Promise<void>;
   /** Names in a folder, sorted; empty where the folder does not exist. */
   list(path: string): Promise<readonly string[]>;

@@ -17,6 +17,8 @@ export interface StoredLog {
  *   every later call fails too.
  * - Entries at or after `entries[0].index` are replaced; nothing before it is touched. A gap is a
  *   mistake of the caller and throws `InvariantViolation`.
+ * - The owner saves a term in the state before it appends entries of that term; an engine may take
+ *   a log that is ahead of its state for damage.
  * - Calls never overlap: the owner awaits one before making the next. Calls of different groups may.
  * - After a crash at any point, `open` returns the state as of some completed call, or of the one
  *   that was under way; a part of an append that was under way may be kept, from its start.

@@ -101,6 +101,9 @@ export function storageEngineSuite({ name, test, create, reopen }: StorageEngine
     const engine = await opened(await create());
     const names = Array.from({ length: 20 }, (_, at) => `g${at}`);
     await Promise.all(names.map((name) => engine.group(name).log.open()));
+    await Promise.all(
+      names.map((name) => engine.group(name).state.save({ term: 1, votedFor: null })),
+    );
     await Promise.all(names.map((name) => engine.group(name).log.append(oneEntry(name, 1))));
     await engine.close();
     const next = await reopen(engine);

@@ -5,6 +5,7 @@ import type {
   StorageEngine,
   StoredIdentity,
 } from '../../lib/interfaces/index.js';
+import { checkIdentity } from '../identity.js';
 import { Disk, type DiskSession, type MemoryDisk, memoryDisk } from './disk.js';
 import { MemoryLogStorage } from './log.js';
 import { MemorySnapshotStorage } from './snapshots.js';
@@ -48,7 +49,7 @@ class MemoryStorageEngine implements StorageEngine {
 
   async initialise(identity: StoredIdentity): Promise<void> {
     const stored = this.#disk.identity;
-    if (stored !== null) assertSameIdentity(stored, identity);
+    if (stored !== null) checkIdentity(stored, identity);
     const { nodeId, incarnation, clusterId } = identity;
     const apply = (): void => {
       this.#disk.identity = { nodeId, incarnation, clusterId };
@@ -94,16 +95,4 @@ class MemoryStorageEngine implements StorageEngine {
     }
     return this.#session;
   }
-}
-
-function assertSameIdentity(stored: StoredIdentity, given: StoredIdentity): void {
-  const isFilledIn = stored.clusterId === null || stored.clusterId === given.clusterId;
-  if (stored.nodeId === given.nodeId && stored.incarnation === given.incarnation && isFilledIn)
-    return;
-  throw new QuorateError('ERR_WRONG_CLUSTER', {
-    message:
-      `the storage belongs to ${stored.nodeId}#${stored.incarnation} of cluster ` +
-      `${stored.clusterId ?? '(none yet)'}, not to ${given.nodeId}#${given.incarnation} of ` +
-      `${given.clusterId ?? '(none yet)'}`,
-  });
 }

@@ -1,0 +1,164 @@
+import { join } from 'node:path';
+import { encodeUtf8, type GroupId, QuorateError } from '../../lib/base/index.js';
+import type { FileLayer, Logger, StoredIdentity } from '../../lib/interfaces/index.js';
+import { checksum } from './checksum.js';
+import { corrupt, storageFailed } from './damage.js';
+import { type FolderLock, lockFolder } from './folder-lock.js';
+import { decodeIdentity, encodeIdentity } from './small-values.js';
+import { TwinFile } from './twin-file.js';
+import { TEMPORARY_SUFFIX, writeWhole } from './whole-file.js';
+
+export interface DataFolderOptions {
+  readonly files: FileLayer;
+  readonly logger: Logger;
+  /** Absolute. Created where missing. */
+  readonly path: string;
+  /** Which engine, and which version of its layout, the folder is for. */
+  readonly engine: string;
+  readonly version: number;
+  /** Names in the folder that hold the engine's data. */
+  readonly dataNames: readonly string[];
+}
+
+const GROUPS = 'groups';
+const FORMAT = 'FORMAT';
+
+/** A node's data folder: locked, of a known format, with the node's identity. */
+export class DataFolder {
+  readonly path: string;
+  readonly identity: StoredIdentity | null;
+  /** Whether any group was ever stored. */
+  readonly hasGroups: boolean;
+  readonly #files: FileLayer;
+  readonly #identityFile: TwinFile;
+  readonly #lock: FolderLock;
+
+  private constructor(
+    options: DataFolderOptions,
+    found: {
+      readonly lock: FolderLock;
+      readonly identityFile: TwinFile;
+      readonly identity: StoredIdentity | null;
+      readonly hasGroups: boolean;
+    },
+  ) {
+    this.path = options.path;
+    this.#files = options.files;
+    this.#lock = found.lock;
+    this.#identityFile = found.identityFile;
+    this.identity = found.identity;
+    this.hasGroups = found.hasGroups;
+  }
+
+  /**
+   * Locks the folder and checks what is in it. ERR_LOCKED while another process holds it, ERR_CONFIG
+   * when it belongs to another engine or version, ERR_CORRUPT when files are damaged or missing.
+   */
+  static async open(options: DataFolderOptions): Promise<DataFolder> {
+    const { files, logger, path } = options;
+    const lock = await usable(path, async () => {
+      await files.makeFolder(path);
+      return lockFolder(path);
+    });
+    try {
+      return await usable(path, async () => {
+        const names = await files.list(path);
+        await removeTemporary(files, path, names);
+        await checkFormat(options, names);
+        const identityFile = new TwinFile({
+          files,
+          path: join(path, 'identity'),
+          kind: 'identity',
+          owner: '',
+          logger,
+        });
+        const record = await identityFile.load();
+        const hasGroups = (await files.list(join(path, GROUPS))).length > 0;
+        if (record === null && hasGroups)
+          throw corrupt(`${identityFile.path}.1`, 'missing beside data');
+        const identity = record === null ? null : decodeIdentity(record.body);
+        return new DataFolder(options, { lock, identityFile, identity, hasGroups });
+      });
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+  }
+
+  async saveIdentity(identity: StoredIdentity): Promise<void> {
+    await this.#identityFile.save(encodeIdentity(identity));
+  }
+
+  /** Where a group keeps its files. Different names give different folders, whatever the file system does with letters. */
+  groupPath(group: GroupId): string {
+    const name = group
+      .replaceAll(/[A-Z]/g, (letter) => `=${letter.toLowerCase()}`)
+      .replaceAll('.', '=-');
+    return join(this.path, GROUPS, name);
+  }
+
+  /** Creates a group's folder, durably. */
+  async makeGroupFolder(group: GroupId): Promise<string> {
+    const path = this.groupPath(group);
+    await this.#files.makeFolder(path);
+    return path;
+  }
+
+  /** May be called twice. */
+  async release(): Promise<void> {
+    await this.#lock.release();
+  }
+}
+
+/** Files that were being written when the process ended: they were never data. */
+export async function removeTemporary(
+  files: FileLayer,
+  folder: string,
+  names: readonly string[],
+): Promise<void> {
+  for (const name of names) {
+    if (name.endsWith(TEMPORARY_SUFFIX)) await files.remove(join(folder, name));
+  }
+}
+
+async function checkFormat(options: DataFolderOptions, names: readonly string[]): Promise<void> {
+  const { files, engine, version } = options;
+  const path = join(options.path, FORMAT);
+  const bytes = await files.read(path);
+  if (bytes === null) {
+    const data = ['identity.1', 'identity.2', GROUPS, ...options.dataNames];
+    if (names.some((name) => data.includes(name))) throw corrupt(path, 'missing beside data');
+    return writeWhole(files, path, encodeUtf8(formatLine(engine, version)));
+  }
+  const found = parseFormat(Buffer.from(bytes).toString('latin1'));
+  if (found === null) throw corrupt(path, 'damaged');
+  if (found.engine === engine && found.version === version) return;
+  throw new QuorateError('ERR_CONFIG', {
+    message:
+      `${options.path} was written by storage engine ${found.engine}, version ${found.version}, ` +
+      `and cannot be opened by ${engine}, version ${version}`,
+  });
+}
+
+function formatLine(engine: string, version: number): string {
+  const text = `quorate ${engine} ${version}`;
+  return `${text} ${checksum(encodeUtf8(text)).toString(16).padStart(8, '0')}\n`;
+}
+
+function parseFormat(line: string): { readonly engine: string; readonly version: number } | null {
+  const match = /^quorate ([a-z]+) (\d{1,9}) [0-9a-f]{8}\n$/.exec(line);
+  const engine = match?.[1];
+  if (engine === undefined) return null;
+  const version = Number(match?.[2]);
+  return formatLine(engine, version) === line ? { engine, version } : null;
+}
+
+/** Says in one line why a folder cannot be used at all. */
+async function usable<T>(path: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    if (QuorateError.is(error)) throw error;
+    throw storageFailed(`cannot use data directory ${path}`, error);
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * What every storage engine on real files shares: everything but the log itself.
+ *
+ *     <data directory>
+ *       FORMAT                    which engine wrote it, and in which version
+ *       lock.<pid>.<random>       a socket that answers while the process lives
+ *       identity.1  identity.2    whose data it is
+ *       groups/<group>/
+ *         state.1   state.2       term and vote
+ *         mark.1    mark.2        how far the log must reach
+ *         snapshots/<id>.snap
+ *
+ * Pairs `.1` and `.2` are two full copies, written one after the other. Files appear whole (temporary
+ * name, sync, rename, sync of the folder) or are overwritten in place one copy at a time. Nothing here
+ * knows how a log is stored.
+ */
+export { checksum } from './checksum.js';
+export { corrupt, storageFailed } from './damage.js';
+export { DataFolder, type DataFolderOptions } from './data-folder.js';
+export { type FolderLock, lockFolder } from './folder-lock.js';
+export { type FoundLog, GroupFiles, type GroupFilesOptions } from './group-files.js';
+export { Health } from './health.js';
+export { Mark, type MarkOptions } from './mark.js';
+export { nodeFiles } from './node-files.js';
+export type { LogPosition } from './small-values.js';
+export { SnapshotFiles, type SnapshotFilesOptions } from './snapshot-files.js';
+export { TwinFile, type TwinFileOptions, type TwinKind, type TwinRecord } from './twin-file.js';

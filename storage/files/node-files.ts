@@ -1,0 +1,99 @@
+import { constants } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { FileLayer, OpenFile } from '../../lib/interfaces/index.js';
+
+/** The file system of the machine. */
+export const nodeFiles: FileLayer = {
+  async makeFolder(path) {
+    const firstMade = await mkdir(path, { recursive: true });
+    if (firstMade === undefined) return;
+    for (let made = path; ; made = dirname(made)) {
+      await nodeFiles.syncFolder(dirname(made));
+      if (made === firstMade || made === dirname(made)) return;
+    }
+  },
+  async list(path) {
+    const names = (await orNull(readdir(path))) ?? [];
+    return names.sort();
+  },
+  async read(path) {
+    return orNull(readFile(path));
+  },
+  async open(path, { create }) {
+    const flags = constants.O_RDWR | (create ? constants.O_CREAT : 0);
+    return new NodeFile(await open(path, flags));
+  },
+  rename,
+  async remove(path) {
+    await rm(path, { force: true });
+  },
+  async syncFolder(path) {
+    // Windows has no way to sync a folder; its names are durable with the file's own sync.
+    if (process.platform === 'win32') return;
+    const handle = await open(path, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  },
+};
+
+class NodeFile implements OpenFile {
+  readonly #handle: FileHandle;
+
+  constructor(handle: FileHandle) {
+    this.#handle = handle;
+  }
+
+  async sizeBytes(): Promise<number> {
+    return (await this.#handle.stat()).size;
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(length);
+    let filled = 0;
+    while (filled < length) {
+      const { bytesRead } = await this.#handle.read(
+        bytes,
+        filled,
+        length - filled,
+        offset + filled,
+      );
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    return bytes.subarray(0, filled);
+  }
+
+  async write(offset: number, bytes: Uint8Array): Promise<void> {
+    let written = 0;
+    while (written < bytes.length) {
+      const rest = bytes.length - written;
+      written += (await this.#handle.write(bytes, written, rest, offset + written)).bytesWritten;
+    }
+  }
+
+  async truncate(sizeBytes: number): Promise<void> {
+    await this.#handle.truncate(sizeBytes);
+  }
+
+  async sync(): Promise<void> {
+    // A changed size counts as data: only times and the like are left out.
+    await this.#handle.datasync();
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close();
+  }
+}
+
+async function orNull<T>(call: Promise<T>): Promise<T | null> {
+  try {
+    return await call;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  }
+}

@@ -1,0 +1,123 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { QuorateError } from '../../lib/base/index.js';
+import type {
+  FileLayer,
+  Logger,
+  SnapshotDescription,
+  SnapshotDraft,
+  SnapshotReader,
+  SnapshotStorage,
+  SnapshotWriter,
+} from '../../lib/interfaces/index.js';
+import { corrupt } from './damage.js';
+import type { Health } from './health.js';
+import { SnapshotFileReader, snapshotIdStart, type SnapshotPlace } from './snapshot-reader.js';
+import { SnapshotFileWriter } from './snapshot-writer.js';
+
+const SUFFIX = '.snap';
+const ID = /^\d{16}-\d{16}-[0-9a-f]{16}$/;
+
+export interface SnapshotFilesOptions {
+  readonly files: FileLayer;
+  readonly logger: Logger;
+  readonly health: Health;
+  /** Absolute. Created with the first snapshot. */
+  readonly folder: string;
+  readonly group: string;
+}
+
+/** A group's snapshots, one file each, in a folder of their own. */
+export class SnapshotFiles implements SnapshotStorage {
+  readonly #options: SnapshotFilesOptions;
+  /** Read from end to end since this process began, or written by it. */
+  readonly #verified = new Set<string>();
+  readonly #writers = new Set<SnapshotFileWriter>();
+
+  constructor(options: SnapshotFilesOptions) {
+    this.#options = options;
+  }
+
+  create(draft: SnapshotDraft): Promise<SnapshotWriter> {
+    const id = snapshotIdStart(draft) + randomBytes(8).toString('hex');
+    return this.#attempt(async () => {
+      const writer = await SnapshotFileWriter.create(this.#place(id), draft, (isCommitted) => {
+        this.#writers.delete(writer);
+        if (isCommitted) this.#verified.add(id);
+      });
+      this.#writers.add(writer);
+      return writer;
+    });
+  }
+
+  list(): Promise<readonly SnapshotDescription[]> {
+    return this.#attempt(async () => {
+      const { files, folder } = this.#options;
+      const found: SnapshotDescription[] = [];
+      for (const name of await files.list(folder)) {
+        const id = name.slice(0, -SUFFIX.length);
+        if (!name.endsWith(SUFFIX) || !ID.test(id)) continue;
+        const description = await this.#described(id);
+        if (description !== null) found.push(description);
+      }
+      // The names sort by index, and the newest of one index has the largest term.
+      return found.reverse();
+    });
+  }
+
+  open(id: string): Promise<SnapshotReader> {
+    return this.#attempt(async () => {
+      if (!ID.test(id)) {
+        throw corrupt(this.#options.folder, `there is no snapshot ${JSON.stringify(id)}`);
+      }
+      return SnapshotFileReader.open(this.#place(id));
+    });
+  }
+
+  remove(id: string): Promise<void> {
+    return this.#attempt(async () => {
+      if (!ID.test(id)) return;
+      const { files, folder } = this.#options;
+      this.#verified.delete(id);
+      if (!(await files.list(folder)).includes(id + SUFFIX)) return;
+      await files.remove(this.#place(id).path);
+      await files.syncFolder(folder);
+    });
+  }
+
+  /** Aborts what is still being written. */
+  async close(): Promise<void> {
+    for (const writer of [...this.#writers]) await writer.abort();
+  }
+
+  /** Null, and a line in the log, when the snapshot is damaged. */
+  async #described(id: string): Promise<SnapshotDescription | null> {
+    const { logger } = this.#options;
+    try {
+      const reader = await SnapshotFileReader.open(this.#place(id));
+      try {
+        if (!this.#verified.has(id)) await reader.verify();
+        this.#verified.add(id);
+        return reader.description;
+      } finally {
+        await reader.close();
+      }
+    } catch (error) {
+      if (!QuorateError.is(error) || error.code !== 'ERR_CORRUPT') throw error;
+      logger.error(
+        { event: 'storage.snapshotDamaged', id, error: error.message },
+        'a snapshot is passed over',
+      );
+      return null;
+    }
+  }
+
+  #place(id: string): SnapshotPlace {
+    const { files, folder, group } = this.#options;
+    return { files, path: join(folder, id + SUFFIX), group, id };
+  }
+
+  #attempt<T>(call: () => Promise<T>): Promise<T> {
+    return this.#options.health.attempt(this.#options.folder, call);
+  }
+}

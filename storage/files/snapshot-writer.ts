@@ -1,0 +1,140 @@
+import { assert, concatBytes, copyBytes } from '../../lib/base/index.js';
+import type {
+  OpenFile,
+  SnapshotDescription,
+  SnapshotDraft,
+  SnapshotWriter,
+} from '../../lib/interfaces/index.js';
+import { checksum } from './checksum.js';
+import { dirname } from 'node:path';
+import { storageFailed } from './damage.js';
+import { CHUNK_BYTES, encodeChunk, encodeFooter, encodeHeader } from './snapshot-format.js';
+import type { SnapshotPlace } from './snapshot-reader.js';
+import { TEMPORARY_SUFFIX } from './whole-file.js';
+
+/**
+ * A snapshot on its way to disk. It has a temporary name until it is complete and synced, so that a
+ * crash leaves either the snapshot or nothing. A failure, a full disk say, only aborts it.
+ */
+export class SnapshotFileWriter implements SnapshotWriter {
+  readonly #place: SnapshotPlace;
+  readonly #draft: SnapshotDraft;
+  readonly #file: OpenFile;
+  readonly #headerCrc: number;
+  readonly #onEnd: (isCommitted: boolean) => void;
+  #offset: number;
+  /** Content that does not fill a chunk yet. */
+  #rest: Uint8Array = new Uint8Array(0);
+  #chunkCount = 0;
+  #sizeBytes = 0;
+  #contentCrc = 0;
+  #isOver = false;
+
+  private constructor(
+    place: SnapshotPlace,
+    draft: SnapshotDraft,
+    file: OpenFile,
+    started: { readonly offset: number; readonly headerCrc: number; readonly onEnd: (isCommitted: boolean) => void },
+  ) {
+    this.#place = place;
+    this.#draft = draft;
+    this.#file = file;
+    this.#offset = started.offset;
+    this.#headerCrc = started.headerCrc;
+    this.#onEnd = started.onEnd;
+  }
+
+  static async create(
+    place: SnapshotPlace,
+    given: SnapshotDraft,
+    onEnd: (isCommitted: boolean) => void,
+  ): Promise<SnapshotFileWriter> {
+    const draft = { ...given, configuration: copyBytes(given.configuration) };
+    const { bytes, headerBytes, headerCrc } = encodeHeader(place.group, draft);
+    const path = place.path + TEMPORARY_SUFFIX;
+    try {
+      await place.files.makeFolder(dirname(path));
+      const file = await place.files.open(path, { create: true });
+      const writer = new SnapshotFileWriter(place, draft, file, {
+        offset: headerBytes,
+        headerCrc,
+        onEnd,
+      });
+      await writer.#orAbort(() => file.write(0, bytes));
+      return writer;
+    } catch (error) {
+      throw storageFailed(path, error);
+    }
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    assert(!this.#isOver, 'a snapshot is written before it is committed or aborted');
+    await this.#orAbort(async () => {
+      let content = concatBytes([this.#rest, chunk]);
+      while (content.length >= CHUNK_BYTES) {
+        await this.#writeChunk(content.subarray(0, CHUNK_BYTES));
+        content = content.subarray(CHUNK_BYTES);
+      }
+      this.#rest = copyBytes(content);
+    });
+  }
+
+  async commit(): Promise<SnapshotDescription> {
+    assert(!this.#isOver, 'a snapshot is committed once');
+    const { files, path, id } = this.#place;
+    await this.#orAbort(async () => {
+      if (this.#rest.length > 0) await this.#writeChunk(this.#rest);
+      const footer = { sizeBytes: this.#sizeBytes, contentCrc: this.#contentCrc };
+      await this.#file.write(this.#offset, encodeFooter(footer, this.#headerCrc));
+      await this.#file.sync();
+    });
+    this.#isOver = true;
+    try {
+      await this.#file.close();
+      await files.rename(path + TEMPORARY_SUFFIX, path);
+      await files.syncFolder(dirname(path));
+    } catch (error) {
+      throw storageFailed(path, error);
+    }
+    this.#onEnd(true);
+    return {
+      ...this.#draft,
+      configuration: copyBytes(this.#draft.configuration),
+      id,
+      sizeBytes: this.#sizeBytes,
+    };
+  }
+
+  async abort(): Promise<void> {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#onEnd(false);
+    const path = this.#place.path + TEMPORARY_SUFFIX;
+    try {
+      await this.#file.close();
+      await this.#place.files.remove(path);
+    } catch (error) {
+      throw storageFailed(path, error);
+    }
+  }
+
+  async #writeChunk(content: Uint8Array): Promise<void> {
+    const stored = encodeChunk(this.#chunkCount, content);
+    await this.#file.write(this.#offset, stored);
+    this.#offset += stored.length;
+    this.#chunkCount += 1;
+    this.#sizeBytes += content.length;
+    this.#contentCrc = checksum(content, this.#contentCrc);
+  }
+
+  async #orAbort(call: () => Promise<void>): Promise<void> {
+    try {
+      await call();
+    } catch (error) {
+      const failure = storageFailed(this.#place.path + TEMPORARY_SUFFIX, error);
+      // What remains is removed at the next start if it cannot be removed now.
+      await this.abort().catch(() => {});
+      throw failure;
+    }
+  }
+}

@@ -1,0 +1,63 @@
+import type { Clock } from '../../lib/interfaces/index.js';
+import type { Database } from './database.js';
+
+export type Operation =
+  | { readonly type: 'put'; readonly key: Uint8Array; readonly value: Uint8Array }
+  | { readonly type: 'del'; readonly key: Uint8Array };
+
+interface Waiting {
+  readonly operations: readonly Operation[];
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Joins the writes of all groups: those of one turn, and those that come while the disk is busy, go
+ * into one atomic batch with one sync. Holds at most one write of each group, because the calls of a
+ * group never overlap.
+ */
+export class Batcher {
+  readonly #database: Database;
+  readonly #clock: Clock;
+  #waiting: Waiting[] = [];
+  #isScheduled = false;
+  #syncCount = 0;
+
+  constructor(database: Database, clock: Clock) {
+    this.#database = database;
+    this.#clock = clock;
+  }
+
+  /** Syncs of the database so far. */
+  get syncCount(): number {
+    return this.#syncCount;
+  }
+
+  /** Resolves once all operations are durable, together. */
+  write(operations: readonly Operation[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ operations, resolve, reject });
+      if (this.#isScheduled) return;
+      this.#isScheduled = true;
+      this.#clock.soon(() => void this.#flushAll());
+    });
+  }
+
+  async #flushAll(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const taken = this.#waiting;
+      this.#waiting = [];
+      try {
+        this.#syncCount += 1;
+        await this.#database.batch(
+          taken.flatMap(({ operations }) => operations),
+          { sync: true },
+        );
+        for (const { resolve } of taken) resolve();
+      } catch (error) {
+        for (const { reject } of taken) reject(error);
+      }
+    }
+    this.#isScheduled = false;
+  }
+}

@@ -1,0 +1,172 @@
+import { join, resolve } from 'node:path';
+import { assert, type GroupId, isName, QuorateError } from '../../lib/base/index.js';
+import type {
+  FileLayer,
+  GroupStorage,
+  StorageContext,
+  StorageEngine,
+  StoredIdentity,
+} from '../../lib/interfaces/index.js';
+import { DataFolder, Health, nodeFiles } from '../files/index.js';
+import { checkIdentity } from '../identity.js';
+import { Batcher } from './batcher.js';
+import { type Database, openDatabase } from './database.js';
+import { LevelGroup } from './group.js';
+
+const ENGINE = 'level';
+const VERSION = 1;
+const DATABASE = 'log';
+
+export interface LevelStorageOptions {
+  /** Reaches every file but those of the database. Default: the file system. For tests. */
+  readonly files?: FileLayer | undefined;
+}
+
+/**
+ * Storage in a directory, with the log in LevelDB; needs the package `classic-level`. The directory is
+ * made at the first open, belongs to one node, and is used by one process at a time. What a write
+ * stored is durable, on stable storage, when it resolves; the first write that fails is final.
+ */
+export function levelStorage(directory: string, options: LevelStorageOptions = {}): StorageEngine {
+  if (typeof directory !== 'string' || directory === '') {
+    throw new QuorateError('ERR_CONFIG', { message: 'levelStorage needs the path of a directory' });
+  }
+  return new LevelStorageEngine(resolve(directory), options.files ?? nodeFiles);
+}
+
+/** What an engine has while it is open. */
+interface Opened {
+  readonly context: StorageContext;
+  readonly folder: DataFolder;
+  readonly database: Database;
+  readonly batcher: Batcher;
+  readonly health: Health;
+  readonly groups: Map<GroupId, LevelGroup>;
+  identity: StoredIdentity | null;
+}
+
+class LevelStorageEngine implements StorageEngine {
+  readonly #path: string;
+  readonly #files: FileLayer;
+  #opened: Opened | null = null;
+  #isOpening = false;
+  #closing: Promise<void> | null = null;
+
+  constructor(path: string, files: FileLayer) {
+    this.#path = path;
+    this.#files = files;
+  }
+
+  async open(context: StorageContext): Promise<StoredIdentity | null> {
+    assert(
+      !this.#isOpening && this.#opened === null,
+      'an engine is opened once, until it is closed',
+    );
+    this.#isOpening = true;
+    try {
+      this.#opened = await this.#open(context);
+      return this.#opened.identity;
+    } finally {
+      this.#isOpening = false;
+    }
+  }
+
+  async #open(context: StorageContext): Promise<Opened> {
+    const folder = await DataFolder.open({
+      files: this.#files,
+      logger: context.logger,
+      path: this.#path,
+      engine: ENGINE,
+      version: VERSION,
+      dataNames: [DATABASE],
+    });
+    try {
+      // A group is stored only after the database was made: beside one, it is there or it was lost.
+      const database = await openDatabase(join(this.#path, DATABASE), {
+        create: !folder.hasGroups,
+      });
+      return {
+        context,
+        folder,
+        database,
+        batcher: new Batcher(database, context.clock),
+        health: new Health(),
+        groups: new Map(),
+        identity: folder.identity,
+      };
+    } catch (error) {
+      await folder.release();
+      throw error;
+    }
+  }
+
+  async initialise(identity: StoredIdentity): Promise<void> {
+    const opened = this.#use();
+    if (opened.identity !== null) {
+      checkIdentity(opened.identity, identity);
+      if (opened.identity.clusterId === identity.clusterId) return;
+    }
+    const { nodeId, incarnation, clusterId } = identity;
+    const copy = { nodeId, incarnation, clusterId };
+    await opened.health.write(this.#path, () => opened.folder.saveIdentity(copy));
+    opened.identity = copy;
+  }
+
+  group(id: GroupId): GroupStorage {
+    const { context, folder, database, batcher, health, groups, identity } = this.#use();
+    assert(isName(id), 'a group id is a valid name');
+    assert(identity !== null, 'storage is initialised before a group is used');
+    let group = groups.get(id);
+    if (group === undefined) {
+      const { clock, logger } = context;
+      group = new LevelGroup({
+        folder,
+        group: id,
+        files: this.#files,
+        clock,
+        logger,
+        health,
+        database,
+        batcher,
+      });
+      groups.set(id, group);
+    }
+    return group;
+  }
+
+  async close(): Promise<void> {
+    this.#closing ??= this.#close().finally(() => {
+      this.#closing = null;
+    });
+    await this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const opened = this.#opened;
+    if (opened === null) return;
+    const { context, folder, database, health, groups } = opened;
+    try {
+      await health.idle();
+      for (const group of groups.values()) await group.close();
+    } catch (error) {
+      context.logger.error(
+        { event: 'storage.markFailed', error: String(error) },
+        'the storage is closed without its mark',
+      );
+    }
+    health.close();
+    this.#opened = null;
+    try {
+      await database.close();
+    } finally {
+      await folder.release();
+    }
+  }
+
+  #use(): Opened {
+    if (this.#opened === null) {
+      throw new QuorateError('ERR_CLOSED', { message: 'the storage is not open' });
+    }
+    return this.#opened;
+  }
+}

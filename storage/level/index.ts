@@ -1,0 +1,10 @@
+/**
+ * Storage in a directory: the log of every group in one LevelDB, everything else in files beside it.
+ *
+ *     append(entries) -> chain each to the one before -> batch of all groups -> one sync -> resolves
+ *     open()          -> read all -> every entry there, in place, fitting -> reaches its mark -> entries
+ *
+ * LevelDB passes over damage in its own log without a word; the chain and the mark are what notices.
+ * The layout is in `docs/storage-format.md`.
+ */
+export { type LevelStorageOptions, levelStorage } from './engine.js';
