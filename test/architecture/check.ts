@@ -42,6 +42,9 @@ const NODE_TIME: ReadonlySet<string> = new Set([
   'node:perf_hooks',
 ]);
 
+/** Where bytes become values, and a type can only be claimed. */
+const CODECS = ['lib/wire/', 'lib/store/codecs.ts', 'lib/node/define-state-machine.ts'];
+
 /** Names of files in which anything may be found. */
 const VAGUE = /^(utils?|helpers?|common|misc)([.-].*)?$/;
 
@@ -62,6 +65,7 @@ export function violationsOf(path: string, text: string): readonly string[] {
     return found;
   }
   for (const one of importsOf(source)) checkImport(path, room, one, report);
+  if (!CODECS.some((codec) => path.startsWith(codec))) checkCasts(source, report);
   if (path.startsWith('lib/') && path !== CLOCK_FILE) checkNames(source, room, report);
   return found;
 }
@@ -122,6 +126,13 @@ function checkExports(source: ts.SourceFile, report: Report): void {
       (ts.canHaveModifiers(node) &&
         (ts.getModifiers(node) ?? []).some((one) => one.kind === ts.SyntaxKind.DefaultKeyword));
     if (isDefault) report(lineOf(source, node), 'exports a default');
+  });
+}
+
+function checkCasts(source: ts.SourceFile, report: Report): void {
+  walk(source, (node) => {
+    const isCast = ts.isAsExpression(node) && !ts.isConstTypeReference(node.type);
+    if (isCast) report(lineOf(source, node), 'claims a type with `as`');
   });
 }
 
