@@ -1,5 +1,5 @@
-import { ByteReader, ByteWriter, decodeUtf8, encodeUtf8 } from '../../lib/base/index.js';
 import type { LogIndex, Term } from '../../lib/base/index.js';
+import { ByteReader, ByteWriter, decodeUtf8, encodeUtf8 } from '../../lib/base/index.js';
 import type { HardState, StoredIdentity } from '../../lib/interfaces/index.js';
 
 /** A place in a log, with the checksum over everything up to it: two logs that agree here are equal. */

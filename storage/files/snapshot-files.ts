@@ -12,7 +12,7 @@ import type {
 } from '../../lib/interfaces/index.js';
 import { corrupt } from './damage.js';
 import type { Health } from './health.js';
-import { SnapshotFileReader, snapshotIdStart, type SnapshotPlace } from './snapshot-reader.js';
+import { SnapshotFileReader, type SnapshotPlace, snapshotIdStart } from './snapshot-reader.js';
 import { SnapshotFileWriter } from './snapshot-writer.js';
 
 const SUFFIX = '.snap';

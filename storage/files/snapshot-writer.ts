@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { assert, concatBytes, copyBytes } from '../../lib/base/index.js';
 import type {
   OpenFile,
@@ -6,7 +7,6 @@ import type {
   SnapshotWriter,
 } from '../../lib/interfaces/index.js';
 import { checksum } from './checksum.js';
-import { dirname } from 'node:path';
 import { storageFailed } from './damage.js';
 import { CHUNK_BYTES, encodeChunk, encodeFooter, encodeHeader } from './snapshot-format.js';
 import type { SnapshotPlace } from './snapshot-reader.js';
@@ -34,7 +34,11 @@ export class SnapshotFileWriter implements SnapshotWriter {
     place: SnapshotPlace,
     draft: SnapshotDraft,
     file: OpenFile,
-    started: { readonly offset: number; readonly headerCrc: number; readonly onEnd: (isCommitted: boolean) => void },
+    started: {
+      readonly offset: number;
+      readonly headerCrc: number;
+      readonly onEnd: (isCommitted: boolean) => void;
+    },
   ) {
     this.#place = place;
     this.#draft = draft;

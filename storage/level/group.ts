@@ -10,7 +10,7 @@ import type {
 import { GroupFiles, type GroupFilesOptions, type LogPosition } from '../files/index.js';
 import type { Batcher, Operation } from './batcher.js';
 import type { Database } from './database.js';
-import { readLog, readPosition, type ReadLog } from './log-reading.js';
+import { type ReadLog, readLog, readPosition } from './log-reading.js';
 import { baseKey, encodeBase, encodeEntries, entryKey, firstChain } from './records.js';
 
 export interface LevelGroupOptions extends GroupFilesOptions {

@@ -1,8 +1,8 @@
 import {
   ByteReader,
   ByteWriter,
-  encodeUtf8,
   type Entry,
+  encodeUtf8,
   equalBytes,
   type GroupId,
   type LogIndex,
