@@ -19,6 +19,8 @@ export const ERROR_CODES = {
   ERR_LOCKED: 'Another process uses the data directory.',
   ERR_STORAGE: 'The disk failed. The node has stopped, because nobody knows what is stored.',
   ERR_CORRUPT: 'Stored data is damaged or missing. The message names the file.',
+  ERR_INTERNAL:
+    'The library is wrong, and the node has stopped. `cause` says which fact was violated.',
   ERR_MACHINE:
     'The state machine threw. The node has stopped, because skipping a command would diverge.',
 } as const;

@@ -47,8 +47,14 @@ export interface Probe {
   readonly nodeId: NodeId;
   readonly incarnation: Incarnation;
   readonly clusterId: string | null;
+  /** Told apart before there is an id: nodes of another name are not waited for. */
+  readonly clusterName: string;
+  /** Whether the node holds a log of the group. */
+  readonly hasLog: boolean;
   /** Whom the node was told to form a cluster with. */
   readonly members: readonly { readonly id: NodeId; readonly address: string }[];
+  /** Where the node serves clients, or null. */
+  readonly clientAddress: string | null;
 }
 
 const MAX_COMMAND_VERSION = 0xffff;
@@ -112,9 +118,7 @@ export function decodePeerAnswer(bytes: Uint8Array): PeerAnswer {
 export function encodeProbe(probe: Probe): Uint8Array {
   assert(isName(probe.group), 'a group id is a valid name');
   assert(isName(probe.nodeId), 'a node id is a valid name');
-  const { group, nodeId, incarnation, clusterId } = probe;
-  const members = [...probe.members];
-  return encodeWith(quorate.v1.Probe, { group, nodeId, incarnation, clusterId, members });
+  return encodeWith(quorate.v1.Probe, { ...probe, members: [...probe.members] });
 }
 
 export function decodeProbe(bytes: Uint8Array): Probe {
@@ -123,10 +127,15 @@ export function decodeProbe(bytes: Uint8Array): Probe {
     nodeId: nameIn(wire.nodeId, 'a node id'),
     incarnation: digitsIn(wire.incarnation, 'an incarnation'),
     clusterId: digitsOrNullIn(wire.clusterId, 'a cluster id'),
+    clusterName: nameIn(wire.clusterName, 'a cluster name'),
+    hasLog: wire.hasLog ?? false,
     members: wire.members.map((member) => ({
       id: nameIn(member.id, 'the id of a member'),
       address: textIn(member.address, MAX_ADDRESS_LENGTH, 'the address of a member'),
     })),
+    clientAddress: wire.clientAddress
+      ? textIn(wire.clientAddress, MAX_ADDRESS_LENGTH, 'a client address')
+      : null,
   }));
 }
 

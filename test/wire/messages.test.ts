@@ -186,6 +186,9 @@ const probes: Case<ReturnType<typeof decodeProbe>> = {
         { id: 'n1', address: '127.0.0.1:7001' },
         { id: 'n2', address: '127.0.0.1:7002' },
       ],
+      clusterName: 'quorate',
+      hasLog: true,
+      clientAddress: '127.0.0.1:8001',
     },
   },
 };

@@ -1,0 +1,66 @@
+/**
+ * Quorate: a replicated, linearizable key-value store inside a Node.js application.
+ *
+ * This is the composition root of the package: it puts the system's clock and chance, and storage in
+ * memory, in place of what was not given. Nothing native is loaded and no port is opened by importing
+ * it.
+ *
+ * @packageDocumentation
+ */
+import { memoryStorage } from '../storage/memory/index.js';
+import type { StateMachine } from './interfaces/index.js';
+import { type NodeHost, openHost, openMachineNode, openStoreNode } from './kv/index.js';
+import type { NodeDefaults, NodeOptions, RaftNode } from './node/index.js';
+import { type Codec, type KVStore, utf8 } from './store/index.js';
+import { SystemClock, systemRandom } from './timing/index.js';
+
+/** Opens a node and the store on it; resolves when it has recovered and listens, not yet with a leader. */
+export async function openKVStore(options?: NodeOptions): Promise<KVStore<string>>;
+export async function openKVStore<V>(
+  options: NodeOptions & { readonly values: Codec<V> },
+): Promise<KVStore<V>>;
+export async function openKVStore<V>(
+  options: NodeOptions & { readonly values?: Codec<V> } = {},
+): Promise<KVStore<V> | KVStore<string>> {
+  const { values, ...node } = options;
+  if (values === undefined) return await openStoreNode(node, utf8, defaults());
+  return await openStoreNode(node, values, defaults());
+}
+
+/** Opens a node that replicates a state machine of one's own. */
+export async function openRaftNode(
+  options: NodeOptions & { readonly stateMachine: StateMachine },
+): Promise<RaftNode> {
+  const { stateMachine, ...node } = options;
+  return await openMachineNode(node, stateMachine, defaults());
+}
+
+/** Opens a node without any group, for several stores and machines on one transport and one engine. */
+export async function openNodeHost(options: NodeOptions = {}): Promise<NodeHost> {
+  return await openHost(options, defaults());
+}
+
+function defaults(): NodeDefaults {
+  return {
+    storage: () => memoryStorage(),
+    clock: new SystemClock(),
+    random: systemRandom,
+    // biome-ignore lint/suspicious/noConsole: a fault that nobody else hears of is not lost.
+    report: (line) => console.error(line),
+    checked: false,
+  };
+}
+
+export {
+  ERROR_CODES,
+  type ErrorCode,
+  type Limits,
+  type Outcome,
+  QuorateError,
+} from './base/index.js';
+export { EmitterEventBus } from './events/index.js';
+export type { NodeHost } from './kv/index.js';
+export type { NodeOptions, QueryOptions, RaftNode, WaitOptions } from './node/index.js';
+export type * from './store/index.js';
+export { bytes, json, utf8 } from './store/index.js';
+export type { TimingOptions, TimingPreset } from './timing/index.js';

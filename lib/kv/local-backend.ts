@@ -1,0 +1,153 @@
+import { type NodeId, QuorateError, toHex, unreachable } from '../base/index.js';
+import type { EventBus, Membership, NodeStatus } from '../interfaces/index.js';
+import type { Group, GroupEnd, Host } from '../node/index.js';
+import type { CallOptions, Consistency, KVBackend, KVRequest, KVResponse } from '../store/index.js';
+import type { KVStateMachine } from './kv-state-machine.js';
+import { COMMAND_VERSION, decodeResult, encodeCommand, type KVCommand } from './machine/index.js';
+import { OpenViews } from './views.js';
+
+export interface LocalBackendOptions {
+  readonly host: Host;
+  readonly group: Group;
+  readonly machine: KVStateMachine;
+  /** Closes the group, or the whole node where the store is all there is. */
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * Keys and values of one page, at most, beside its last entry: with what a thousand entries take to
+ * describe, an answer always fits a frame.
+ */
+const MAX_PAGE_BYTES = 16 * 1024;
+
+/** Carries requests out on this node: writes by way of the leader, reads from what is applied here. */
+export class LocalBackend implements KVBackend {
+  readonly #options: LocalBackendOptions;
+  readonly #views: OpenViews;
+
+  constructor(options: LocalBackendOptions) {
+    this.#options = options;
+    const { clock, random, limits } = options.host.settings;
+    this.#views = new OpenViews({
+      clock,
+      maxOpenViews: limits.maxOpenViews,
+      instance: toHex(random.bytes(8)),
+    });
+  }
+
+  get id(): NodeId {
+    return this.#options.host.id;
+  }
+
+  get events(): EventBus {
+    return this.#options.host.settings.events;
+  }
+
+  get membership(): Membership {
+    return { list: () => this.status().members };
+  }
+
+  get closed(): Promise<GroupEnd> {
+    return this.#options.group.closed;
+  }
+
+  get maxKeyBytes(): number {
+    return this.#options.host.settings.limits.maxKeyBytes;
+  }
+
+  get maxValueBytes(): number {
+    return this.#options.host.settings.limits.maxValueBytes;
+  }
+
+  status(): NodeStatus {
+    return this.#options.host.status(this.#options.group);
+  }
+
+  async ready(options: CallOptions): Promise<void> {
+    await this.#options.group.calls.readBarrier(options);
+  }
+
+  async close(): Promise<void> {
+    this.#views.close();
+    await this.#options.close();
+  }
+
+  async execute(request: KVRequest, options: CallOptions): Promise<KVResponse> {
+    const { events, clock } = this.#options.host.settings;
+    const origin = { nodeId: this.id, group: this.#options.group.id };
+    const operation = request.kind;
+    const startedMs = clock.now();
+    events.emit('client.requestReceived', () => ({ ...origin, operation }));
+    const completed = (code: string | null): void => {
+      events.emit('client.requestCompleted', () => {
+        return { ...origin, operation, durationMs: clock.now() - startedMs, code };
+      });
+    };
+    try {
+      const response = await this.#execute(request, options);
+      completed(response.kind === 'conditionFailed' ? 'ERR_CONDITION' : null);
+      return response;
+    } catch (error) {
+      completed(QuorateError.is(error) ? error.code : 'ERR_INTERNAL');
+      throw error;
+    }
+  }
+
+  async #execute(request: KVRequest, options: CallOptions): Promise<KVResponse> {
+    const { machine } = this.#options.machine;
+    switch (request.kind) {
+      case 'put':
+      case 'delete':
+        return await this.#write(request, options);
+      case 'get':
+        await this.#catchUp(request.consistency, options);
+        return { kind: 'get', entry: machine.get(request.key), revision: machine.revision };
+      case 'range':
+        if (request.cursor !== null) return this.#nextPage(request.cursor, request.limit);
+        await this.#catchUp(request.consistency, options);
+        return this.#firstPage(request);
+      case 'release':
+        this.#views.release(request.cursor);
+        return { kind: 'release' };
+      default:
+        return unreachable(request);
+    }
+  }
+
+  async #write(command: KVCommand, options: CallOptions): Promise<KVResponse> {
+    const { calls } = this.#options.group;
+    const packed = await calls.submit(encodeCommand(command), COMMAND_VERSION, options);
+    const result = decodeResult(packed);
+    if (result.kind !== 'failed') return result;
+    throw new QuorateError(result.code, { message: result.message });
+  }
+
+  async #catchUp(consistency: Consistency, options: CallOptions): Promise<void> {
+    if (consistency === 'linearizable') await this.#options.group.calls.readBarrier(options);
+  }
+
+  #firstPage(request: KVRequest & { kind: 'range' }): KVResponse {
+    const { from, to, limit, reverse } = request;
+    const view = this.#options.machine.machine.view();
+    const { revision } = view;
+    const { entries, rest } = view.range({ from, to, limit, reverse, maxBytes: MAX_PAGE_BYTES });
+    if (rest !== null) {
+      return {
+        kind: 'range',
+        items: entries,
+        cursor: this.#views.hold(view, rest, reverse),
+        revision,
+      };
+    }
+    view.release();
+    return { kind: 'range', items: entries, cursor: null, revision };
+  }
+
+  #nextPage(cursor: string, limit: number): KVResponse {
+    const { view, rest, reverse } = this.#views.resume(cursor);
+    const { revision } = view;
+    const page = view.range({ ...rest, limit, reverse, maxBytes: MAX_PAGE_BYTES });
+    const next = this.#views.advance(cursor, page.rest);
+    return { kind: 'range', items: page.entries, cursor: next, revision };
+  }
+}

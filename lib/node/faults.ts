@@ -1,0 +1,33 @@
+import { type GroupId, InvariantViolation, type NodeId, QuorateError } from '../base/index.js';
+
+/** A write failed: nothing that came after it may be relied on, so the node stops. */
+export function storageFailed(cause: unknown): QuorateError {
+  if (QuorateError.is(cause)) return cause;
+  return new QuorateError('ERR_STORAGE', {
+    message: `the storage failed: ${cause instanceof Error ? cause.message : String(cause)}`,
+    outcome: 'unknown',
+    cause,
+  });
+}
+
+/** The group is not one of this node's, or not yet. */
+export function notOpen(nodeId: NodeId, group: GroupId): QuorateError {
+  return new QuorateError('ERR_UNREACHABLE', {
+    message: `${nodeId} has not opened the group ${group}`,
+  });
+}
+
+export function nodeClosed(): QuorateError {
+  return new QuorateError('ERR_CLOSED', { message: 'the node is closed' });
+}
+
+/** Whatever stops a group, as an operating error. Our own mistakes keep their stack in `cause`. */
+export function asFault(error: unknown): QuorateError {
+  if (QuorateError.is(error)) return error;
+  const what = error instanceof InvariantViolation ? error.message : String(error);
+  return new QuorateError('ERR_INTERNAL', {
+    message: `the node has stopped: ${what}`,
+    outcome: 'unknown',
+    cause: error,
+  });
+}

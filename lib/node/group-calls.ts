@@ -1,0 +1,380 @@
+import {
+  type LogIndex,
+  type MemberId,
+  type NodeId,
+  nodeIdOf,
+  QuorateError,
+  type Term,
+} from '../base/index.js';
+import type { Clock } from '../interfaces/index.js';
+import type { RejectionReason } from '../raft/index.js';
+import type { PeerAnswer, PeerCall } from '../wire/index.js';
+import {
+  type OpenCall,
+  type PendingCall,
+  PendingCalls,
+  type WaitOptions,
+} from './pending-calls.js';
+import { PendingProposals, type Proposal } from './pending-proposals.js';
+import { PendingReads, type Read } from './pending-reads.js';
+
+export interface GroupCallsOptions {
+  readonly self: MemberId;
+  readonly group: string;
+  readonly clock: Clock;
+  readonly callTimeoutMs: number;
+  readonly maxPendingCalls: number;
+  /** Longest command that is proposed; a longer one is ERR_TOO_LARGE. */
+  readonly maxCommandBytes: number;
+  /** Asks a peer; rejects with QuorateError only. Null where there are no peers. */
+  readonly ask: ((peer: NodeId, call: PeerCall, timeoutMs: number) => Promise<PeerAnswer>) | null;
+  /** Who leads, as far as this node knows. */
+  readonly leader: () => MemberId | null;
+  readonly appliedIndex: () => LogIndex;
+  /** Why there is no leader, in words. */
+  readonly explainNoLeader: () => string;
+  /** There is something to take: a turn is due. */
+  readonly onWork: () => void;
+  readonly onBusy: (busy: boolean) => void;
+}
+
+/** A call that waits for a leader, or before it asks one again. */
+interface Parked {
+  readonly notBeforeMs: number;
+  readonly call: OpenCall;
+  readonly go: () => void;
+}
+
+/** How long a call waits before it asks again, when whoever was asked did not lead. */
+const RETRY_MS = 20;
+
+/**
+ * The calls of one group that wait: those of this node's users, and those that peers have forwarded.
+ * It knows where each of them is (queued, parked until there is a leader, asked of a peer, placed in
+ * the log, waiting to be applied) and settles each once. The driver takes what is queued and tells
+ * what became of it.
+ */
+export class GroupCalls {
+  readonly #options: GroupCallsOptions;
+  readonly #calls: PendingCalls;
+  readonly #proposals = new PendingProposals();
+  readonly #reads = new PendingReads();
+  #queuedProposals: Proposal[] = [];
+  #queuedReads: Read[] = [];
+  #placing: readonly Proposal[] = [];
+  /** Reads of a core's answer, by read id. */
+  readonly #reading = new Map<number, readonly Read[]>();
+  #nextReadId = 1;
+  /** Reads of this turn that share one question to the leader. */
+  #forwardedReads: PendingCall<LogIndex>[] = [];
+  /** Reads that the leader was asked about, by question. */
+  readonly #askedReads = new Set<readonly PendingCall<LogIndex>[]>();
+  #parked: Parked[] = [];
+  #closed: QuorateError | null = null;
+
+  constructor(options: GroupCallsOptions) {
+    this.#options = options;
+    const { clock, callTimeoutMs, maxPendingCalls, onBusy } = options;
+    this.#calls = new PendingCalls({
+      clock,
+      callTimeoutMs,
+      maxPendingCalls,
+      onBusy,
+      explain: (call) => this.#timedOut(call),
+    });
+  }
+
+  get size(): number {
+    return this.#calls.size;
+  }
+
+  /** Proposes here or not at all: on a node that does not lead it rejects with ERR_NOT_LEADER. */
+  propose(command: Uint8Array, commandVersion: number, wait: WaitOptions): Promise<Uint8Array> {
+    return this.#begin<Uint8Array>('propose', wait, (call) => {
+      this.#checkSize(command);
+      const onNotLeader = (): void => call.fail(this.#notLeader());
+      this.#queueProposal({ command, commandVersion, call, onNotLeader });
+    });
+  }
+
+  /** Proposes wherever the leader is, one hop at most, and again while it was certainly rejected. */
+  submit(command: Uint8Array, commandVersion: number, wait: WaitOptions): Promise<Uint8Array> {
+    return this.#begin<Uint8Array>('submit', wait, (call) => {
+      this.#checkSize(command);
+      this.#routeProposal(command, commandVersion, call);
+    });
+  }
+
+  /**
+   * Resolves once this node has applied everything that was acknowledged before the call, with an
+   * index up to which it surely has. A follower asks the leader, one hop.
+   */
+  readBarrier(wait: WaitOptions): Promise<LogIndex> {
+    return this.#begin<LogIndex>('read', wait, (call) => this.#routeRead(call));
+  }
+
+  /** Carries out what a peer forwarded. It is never forwarded again. */
+  async serve(request: PeerCall, wait: WaitOptions): Promise<PeerAnswer> {
+    if (request.kind === 'propose') {
+      const { command, commandVersion } = request;
+      return { kind: 'propose', result: await this.propose(command, commandVersion, wait) };
+    }
+    const index = await this.#begin<LogIndex>('read', wait, (call) => {
+      this.#queueRead({ call, onNotLeader: () => call.fail(this.#notLeader()) });
+    });
+    return { kind: 'readIndex', index };
+  }
+
+  /** What is queued to be proposed, for the next step. Answered by `placed` or `refused`. */
+  takeProposals(): readonly Proposal[] {
+    this.#placing = this.#queuedProposals.filter(({ call }) => !call.isSettled);
+    this.#queuedProposals = [];
+    return this.#placing;
+  }
+
+  placed(term: Term, firstIndex: LogIndex): void {
+    this.#proposals.place(this.#placing, term, firstIndex);
+    this.#placing = [];
+  }
+
+  refused(reason: RejectionReason): void {
+    const refused = this.#placing;
+    this.#placing = [];
+    for (const { call, onNotLeader } of refused) {
+      if (reason === 'busy') call.fail(tooMuchUncommitted());
+      else onNotLeader();
+    }
+  }
+
+  /** An id for the reads that are queued, or null where none is. Answered by `readReady` or `readRefused`. */
+  takeReads(): number | null {
+    const reads = this.#queuedReads.filter(({ call }) => !call.isSettled);
+    this.#queuedReads = [];
+    if (reads.length === 0) return null;
+    const readId = this.#nextReadId;
+    this.#nextReadId += 1;
+    this.#reading.set(readId, reads);
+    return readId;
+  }
+
+  readReady(readId: number, index: LogIndex): void {
+    const calls = (this.#reading.get(readId) ?? []).map((read) => read.call);
+    this.#reading.delete(readId);
+    this.#reads.await(index, calls, this.#options.appliedIndex());
+  }
+
+  readRefused(readId: number): void {
+    const reads = this.#reading.get(readId) ?? [];
+    this.#reading.delete(readId);
+    for (const { onNotLeader } of reads) onNotLeader();
+  }
+
+  /** Asks the leader once for all reads of this turn. */
+  flushForwardedReads(): void {
+    const calls = this.#forwardedReads.filter((call) => !call.isSettled);
+    this.#forwardedReads = [];
+    const leader = this.#options.leader();
+    if (calls.length === 0) return;
+    const again = (call: PendingCall<LogIndex>): void =>
+      this.#park(call, () => this.#routeRead(call));
+    if (leader === null || leader === this.#options.self) {
+      for (const call of calls) again(call);
+      return;
+    }
+    const request: PeerCall = { kind: 'readIndex', group: this.#options.group, timeoutMs: 0 };
+    this.#askedReads.add(calls);
+    this.#ask(leader, request, Math.max(...calls.map((call) => call.deadlineMs))).then(
+      (answer) => {
+        this.#askedReads.delete(calls);
+        if (answer.kind !== 'readIndex') return;
+        this.#reads.await(answer.index, calls, this.#options.appliedIndex());
+      },
+      // A read that was lost on the way can be asked again: nothing happened.
+      (error: QuorateError) => {
+        if (!this.#askedReads.delete(calls)) return;
+        for (const call of calls) this.#afterFailure(call, asRejected(error), () => again(call));
+      },
+    );
+  }
+
+  get proposals(): PendingProposals {
+    return this.#proposals;
+  }
+
+  /** The state machine has applied everything up to `index`. */
+  appliedThrough(index: LogIndex): void {
+    this.#reads.applied(index);
+  }
+
+  /** There is another leader, or none: whoever waited for one tries again. */
+  leaderChanged(): void {
+    const asked = [...this.#askedReads].flat();
+    this.#askedReads.clear();
+    for (const call of asked) this.#park(call, () => this.#routeRead(call));
+    this.#retryParked(Number.POSITIVE_INFINITY);
+  }
+
+  tick(): void {
+    this.#calls.sweep();
+    this.#proposals.sweep();
+    this.#reads.sweep();
+    this.#retryParked(this.#options.clock.now());
+  }
+
+  /** Settles everything that waits, and refuses everything to come. */
+  close(reason: QuorateError): void {
+    this.#closed ??= reason;
+    this.#parked = [];
+    this.#calls.failAll((call) => withOutcome(reason, call));
+  }
+
+  #begin<T>(operation: string, wait: WaitOptions, go: (call: PendingCall<T>) => void): Promise<T> {
+    if (this.#closed !== null) return Promise.reject(this.#closed);
+    let call: PendingCall<T>;
+    try {
+      call = this.#calls.open<T>(operation, wait);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    try {
+      go(call);
+    } catch (error) {
+      if (!QuorateError.is(error)) throw error;
+      call.fail(error);
+    }
+    return call.promise;
+  }
+
+  #routeProposal(command: Uint8Array, commandVersion: number, call: PendingCall<Uint8Array>): void {
+    const { self, group } = this.#options;
+    const leader = this.#options.leader();
+    const again = (): void => this.#routeProposal(command, commandVersion, call);
+    const park = (): void => this.#park(call, again);
+    if (leader === null) return park();
+    if (leader === self) {
+      return this.#queueProposal({ command, commandVersion, call, onNotLeader: park });
+    }
+    const request: PeerCall = { kind: 'propose', group, command, commandVersion, timeoutMs: 0 };
+    call.outcome = 'unknown';
+    this.#ask(leader, request, call.deadlineMs).then(
+      (answer) => {
+        if (answer.kind === 'propose') call.resolve(answer.result);
+      },
+      (error: QuorateError) => this.#afterFailure(call, error, park),
+    );
+  }
+
+  #routeRead(call: PendingCall<LogIndex>): void {
+    const { self, onWork } = this.#options;
+    const leader = this.#options.leader();
+    const park = (): void => this.#park(call, () => this.#routeRead(call));
+    if (leader === null) return park();
+    if (leader === self) return this.#queueRead({ call, onNotLeader: park });
+    this.#forwardedReads.push(call);
+    onWork();
+  }
+
+  #queueProposal(proposal: Proposal): void {
+    this.#queuedProposals.push(proposal);
+    this.#options.onWork();
+  }
+
+  #queueRead(read: Read): void {
+    this.#queuedReads.push(read);
+    this.#options.onWork();
+  }
+
+  async #ask(leader: MemberId, request: PeerCall, deadlineMs: number): Promise<PeerAnswer> {
+    const { ask, clock } = this.#options;
+    const timeoutMs = Math.max(1, Math.ceil(deadlineMs - clock.now()));
+    if (ask === null) throw this.#notLeader();
+    return await ask(nodeIdOf(leader), { ...request, timeoutMs }, timeoutMs);
+  }
+
+  /** Tries again what certainly did not happen; what may have happened is told to the caller. */
+  #afterFailure<T>(call: PendingCall<T>, error: QuorateError, again: () => void): void {
+    if (call.isSettled) return;
+    if (!isWorthRetrying(error)) return call.fail(error);
+    call.outcome = 'rejected';
+    again();
+  }
+
+  #park(call: OpenCall, go: () => void): void {
+    if (call.isSettled) return;
+    const notBeforeMs = this.#options.clock.now() + RETRY_MS;
+    this.#parked.push({ notBeforeMs, call, go });
+  }
+
+  #retryParked(nowMs: number): void {
+    if (this.#parked.length === 0 || this.#options.leader() === null) return;
+    const parked = this.#parked;
+    this.#parked = parked.filter(({ notBeforeMs }) => notBeforeMs > nowMs);
+    for (const { notBeforeMs, call, go } of parked) {
+      if (notBeforeMs <= nowMs && !call.isSettled) go();
+    }
+  }
+
+  #checkSize(command: Uint8Array): void {
+    const { maxCommandBytes } = this.#options;
+    if (command.length <= maxCommandBytes) return;
+    throw new QuorateError('ERR_TOO_LARGE', {
+      message: `the command has ${command.length} bytes; ${maxCommandBytes} is the limit`,
+    });
+  }
+
+  #notLeader(): QuorateError {
+    const leader = this.#options.leader();
+    const id = leader === null ? null : nodeIdOf(leader);
+    return new QuorateError('ERR_NOT_LEADER', {
+      message: `this node does not lead${id === null ? '' : `; ${id} does`}`,
+      leader: id === null ? null : { id, address: null },
+    });
+  }
+
+  #timedOut(call: OpenCall): QuorateError {
+    const { outcome } = call;
+    const seconds = ((this.#options.clock.now() - call.startedMs) / 1000).toFixed(1);
+    if (this.#options.leader() === null && outcome === 'rejected') {
+      return new QuorateError('ERR_NO_LEADER', {
+        message: `no leader for ${seconds} s${this.#options.explainNoLeader()}`,
+      });
+    }
+    return new QuorateError('ERR_TIMEOUT', {
+      message: `no answer for ${seconds} s`,
+      outcome,
+    });
+  }
+}
+
+/** Codes that say: ask the leader, when there is one. Anything else is for the caller to see. */
+const RETRIED: ReadonlySet<string> = new Set([
+  'ERR_NO_LEADER',
+  'ERR_NOT_LEADER',
+  'ERR_UNREACHABLE',
+  'ERR_CLOSED',
+]);
+
+function isWorthRetrying(error: QuorateError): boolean {
+  return error.outcome === 'rejected' && RETRIED.has(error.code);
+}
+
+function asRejected(error: QuorateError): QuorateError {
+  if (error.outcome === 'rejected') return error;
+  const { code, message, leader, cause } = error;
+  return new QuorateError(code, { message: withoutCode(code, message), leader, cause });
+}
+
+function withOutcome(error: QuorateError, { outcome }: OpenCall): QuorateError {
+  const { code, message, leader, cause } = error;
+  return new QuorateError(code, { message: withoutCode(code, message), outcome, leader, cause });
+}
+
+function withoutCode(code: string, message: string): string {
+  return message.startsWith(`${code}: `) ? message.slice(code.length + 2) : message;
+}
+
+function tooMuchUncommitted(): QuorateError {
+  return new QuorateError('ERR_BUSY', {
+    message: 'too many bytes wait to be committed (limits.maxUncommittedBytes)',
+  });
+}

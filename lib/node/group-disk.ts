@@ -1,0 +1,90 @@
+import type { Entry } from '../base/index.js';
+import { at } from '../base/index.js';
+import type { LogStorage, StateStorage } from '../interfaces/index.js';
+import type { Effect, HardState } from '../raft/index.js';
+
+type Write = Effect & { readonly kind: 'write' };
+
+export interface GroupDiskOptions {
+  readonly log: LogStorage;
+  readonly state: StateStorage;
+  /** The write with this id, and all before it, are durable. */
+  readonly onWritten: (writeId: number) => void;
+  /** A write failed: nobody knows what is stored. Nothing is written any more. */
+  readonly onFailed: (cause: unknown) => void;
+}
+
+/**
+ * Group commit: one durable write at a time, and while it is under way everything that comes is
+ * gathered into the next one. No timer decides how long to wait; the disk does.
+ */
+export class GroupDisk {
+  readonly #options: GroupDiskOptions;
+  #next: Write | null = null;
+  #busy = false;
+  #failed = false;
+  #idle: (() => void)[] = [];
+
+  constructor(options: GroupDiskOptions) {
+    this.#options = options;
+  }
+
+  add(write: Write): void {
+    this.#next = this.#next === null ? write : joinWrites(this.#next, write);
+  }
+
+  /** Begins what was gathered, unless a write is under way. */
+  start(): void {
+    const write = this.#next;
+    if (write === null || this.#busy || this.#failed) return;
+    this.#next = null;
+    this.#busy = true;
+    this.#persist(write).then(
+      () => {
+        this.#done();
+        this.#options.onWritten(write.writeId);
+      },
+      (cause: unknown) => {
+        this.#failed = true;
+        this.#done();
+        this.#options.onFailed(cause);
+      },
+    );
+  }
+
+  /** Drops what was gathered and resolves when nothing is under way. */
+  async stop(): Promise<void> {
+    this.#failed = true;
+    this.#next = null;
+    if (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  /** State before log: a log that is ahead of its term could acknowledge for a leader it has left. */
+  async #persist({ hardState, entries }: Write): Promise<void> {
+    if (hardState !== null) await this.#options.state.save(hardState);
+    if (entries.length > 0) await this.#options.log.append(entries);
+  }
+
+  #done(): void {
+    this.#busy = false;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+}
+
+/** Two writes in a row, as one: the later state, and the entries that stand after both. */
+export function joinWrites(first: Write, second: Write): Write {
+  const hardState: HardState | null = second.hardState ?? first.hardState;
+  return {
+    kind: 'write',
+    writeId: second.writeId,
+    hardState,
+    entries: joinEntries(first.entries, second.entries),
+  };
+}
+
+function joinEntries(first: readonly Entry[], second: readonly Entry[]): readonly Entry[] {
+  if (second.length === 0) return first;
+  if (first.length === 0) return second;
+  const kept = at(second, 0).index - at(first, 0).index;
+  return [...(kept < first.length ? first.slice(0, Math.max(0, kept)) : first), ...second];
+}

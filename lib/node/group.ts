@@ -1,0 +1,336 @@
+import {
+  assert,
+  type GroupId,
+  type LogIndex,
+  type MemberId,
+  nodeIdOf,
+  packEntries,
+  type QuorateError,
+  unreachable,
+} from '../base/index.js';
+import type {
+  Clock,
+  EventBus,
+  EventOrigin,
+  GroupStorage,
+  Logger,
+  StateMachine,
+} from '../interfaces/index.js';
+import {
+  type Configuration,
+  type Effect,
+  encodeConfiguration,
+  type Input,
+  type Message,
+  Raft,
+  type RaftLimits,
+  type RaftStatus,
+  type RaftTiming,
+  type Role,
+} from '../raft/index.js';
+import { Applier } from './applier.js';
+import { asFault, nodeClosed, storageFailed } from './faults.js';
+import { GroupCalls, type GroupCallsOptions } from './group-calls.js';
+import { GroupDisk } from './group-disk.js';
+import type { LoadedGroup } from './loaded-group.js';
+
+export interface GroupOptions {
+  readonly id: GroupId;
+  readonly self: MemberId;
+  readonly storage: GroupStorage;
+  readonly machine: StateMachine;
+  readonly timing: RaftTiming;
+  readonly limits: RaftLimits;
+  readonly checked: boolean;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly events: EventBus;
+  readonly logger: Logger;
+  readonly origin: EventOrigin;
+  readonly calls: Pick<
+    GroupCallsOptions,
+    'callTimeoutMs' | 'maxPendingCalls' | 'maxCommandBytes' | 'ask' | 'explainNoLeader' | 'onBusy'
+  >;
+  readonly send: (message: Message) => void;
+  readonly onConfigured: (configuration: Configuration) => void;
+  /** The group has stopped by itself and will not come back. */
+  readonly onFault: (error: QuorateError) => void;
+}
+
+/** Why a group has ended: null when it was closed. */
+export interface GroupEnd {
+  readonly cause: QuorateError | null;
+}
+
+/** The term of the entry that founds a group. The first election is for the one after. */
+const FOUNDING_TERM = 1;
+
+/**
+ * Drives one member of one Raft group. It thinks nothing: inputs that were queued since the last turn
+ * are stepped together, effects are carried out one line each, and what the disk or the network
+ * completes comes back as another input.
+ *
+ *     receive, tick, written ─▶ inbox ─▶ Raft.step ─▶ write ─▶ GroupDisk ─▶ written
+ *     proposals, reads ────────▲                  ├─▶ send
+ *                                                 ├─▶ apply ─▶ Applier ─▶ answers
+ */
+export class Group {
+  readonly calls: GroupCalls;
+  /** Resolves when the group has stopped; never rejects. */
+  readonly closed: Promise<GroupEnd>;
+  readonly #options: GroupOptions;
+  readonly #disk: GroupDisk;
+  readonly #applier: Applier;
+  #raft: Raft;
+  #inbox: Input[] = [];
+  #turnIsDue = false;
+  #stopped = false;
+  #founding = false;
+  #role: Role = 'follower';
+  #leader: MemberId | null = null;
+  #appliedIndex: LogIndex = 0;
+  #ended: (end: GroupEnd) => void = () => {};
+
+  constructor(options: GroupOptions, loaded: LoadedGroup) {
+    this.#options = options;
+    const { clock, storage, machine } = options;
+    this.closed = new Promise((resolve) => {
+      this.#ended = resolve;
+    });
+    this.#raft = this.#newRaft(loaded);
+    this.#appliedIndex = loaded.compacted.index;
+    this.#disk = new GroupDisk({
+      log: storage.log,
+      state: storage.state,
+      onWritten: (writeId) => this.#enqueue({ kind: 'written', writeId }),
+      onFailed: (cause) => this.#fail(storageFailed(cause)),
+    });
+    this.calls = new GroupCalls({
+      ...options.calls,
+      self: options.self,
+      group: options.id,
+      clock,
+      leader: () => this.#leader,
+      appliedIndex: () => this.#appliedIndex,
+      onWork: () => this.#schedule(),
+    });
+    this.#applier = new Applier({
+      machine,
+      clock,
+      onApplied: (entry, result) => this.calls.proposals.applied(entry, result),
+    });
+  }
+
+  get id(): GroupId {
+    return this.#options.id;
+  }
+
+  get appliedIndex(): LogIndex {
+    return this.#appliedIndex;
+  }
+
+  /** Whom this member follows; itself when it leads. */
+  get leader(): MemberId | null {
+    return this.#leader;
+  }
+
+  status(): RaftStatus {
+    return this.#raft.status();
+  }
+
+  /** Whether anything was ever stored or promised here. Term 1 alone is a founding that did not end. */
+  get isNew(): boolean {
+    const { lastIndex, term } = this.#raft.status();
+    return lastIndex === 0 && term <= FOUNDING_TERM;
+  }
+
+  /**
+   * Makes `configuration` entry 1 of the group, durably, and stands for election. Only for a group
+   * that is new. What arrives meanwhile is dropped.
+   */
+  async found(configuration: Configuration): Promise<void> {
+    assert(this.isNew, 'only a new group is founded');
+    this.#founding = true;
+    const { id, storage } = this.#options;
+    const hardState = { term: FOUNDING_TERM, votedFor: null };
+    const entries = packEntries({ group: id, term: FOUNDING_TERM, firstIndex: 1, logTimeMs: 0 }, [
+      { kind: 'configuration', commandVersion: 0, payload: encodeConfiguration(configuration) },
+    ]);
+    try {
+      // State first: a log without a term would be refused at the next start.
+      await storage.state.save(hardState);
+      await storage.log.append(entries);
+    } catch (cause) {
+      this.#fail(storageFailed(cause));
+      return;
+    }
+    const compacted = { index: 0, term: 0, logTimeMs: 0 };
+    this.#raft = this.#newRaft({ hardState, compacted, configuration: null, entries });
+    this.#founding = false;
+    this.#options.onConfigured(configuration);
+    this.campaign();
+  }
+
+  receive(message: Message): void {
+    if (!this.#founding) this.#enqueue({ kind: 'receive', message });
+  }
+
+  /** Stands for election without waiting for a timeout. */
+  campaign(): void {
+    this.#enqueue({ kind: 'campaign' });
+  }
+
+  /** Time has passed. Input that is already waiting is stepped first. */
+  tick(): void {
+    if (this.#stopped) return;
+    this.calls.tick();
+    this.#inbox.push({ kind: 'tick' });
+    this.#turn();
+  }
+
+  /**
+   * Settles every call and waits for the write under way, if there is one. `cause` says why, where it
+   * was not asked for. May be called twice.
+   */
+  async close(cause: QuorateError | null): Promise<void> {
+    this.#stop(cause);
+    await this.#disk.stop();
+  }
+
+  #newRaft(loaded: LoadedGroup): Raft {
+    const { self, id: group, timing, limits, random, checked } = this.#options;
+    return new Raft({ self, group, timing, limits, random, checked, ...loaded });
+  }
+
+  #enqueue(input: Input): void {
+    if (this.#stopped) return;
+    this.#inbox.push(input);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#turnIsDue || this.#stopped) return;
+    this.#turnIsDue = true;
+    this.#options.clock.soon(() => {
+      this.#turnIsDue = false;
+      this.#turn();
+    });
+  }
+
+  /** Everything since the last turn: its writes become one write, its proposals one append. */
+  #turn(): void {
+    if (this.#stopped) return;
+    try {
+      for (const input of this.#inbox.splice(0)) this.#step(input);
+      this.#stepCalls();
+      this.#disk.start();
+      this.#applySome();
+    } catch (error) {
+      this.#fail(asFault(error));
+    }
+  }
+
+  #stepCalls(): void {
+    const proposals = this.calls.takeProposals();
+    if (proposals.length > 0) {
+      const drafts = proposals.map(({ command, commandVersion }) => ({
+        kind: 'command' as const,
+        commandVersion,
+        payload: command,
+      }));
+      this.#step({ kind: 'propose', proposalId: 0, drafts });
+    }
+    const readId = this.calls.takeReads();
+    if (readId !== null) this.#step({ kind: 'read', readId });
+    this.calls.flushForwardedReads();
+  }
+
+  #step(input: Input): void {
+    for (const effect of this.#raft.step(input, this.#options.clock.now())) this.#perform(effect);
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.kind) {
+      case 'write':
+        return this.#disk.add(effect);
+      case 'send':
+        return this.#options.send(effect.message);
+      case 'apply':
+        return this.#applier.add(effect.entries);
+      case 'proposed':
+        return this.calls.placed(effect.term, effect.firstIndex);
+      case 'proposalRejected':
+        return this.calls.refused(effect.reason);
+      case 'readReady':
+        return this.calls.readReady(effect.readId, effect.index);
+      case 'readRejected':
+        return this.calls.readRefused(effect.readId);
+      case 'configured':
+        return this.#configured(effect.configuration);
+      case 'became':
+        return this.#became(effect);
+      case 'electionTimedOut':
+        return this.#electionTimedOut();
+      default:
+        return unreachable(effect);
+    }
+  }
+
+  #applySome(): void {
+    const index = this.#applier.run();
+    if (index === null) return;
+    this.#appliedIndex = index;
+    this.#step({ kind: 'applied', index });
+    this.calls.appliedThrough(index);
+    const { events, origin } = this.#options;
+    events.emit('raft.entriesCommitted', () => ({ ...origin, index }));
+    if (!this.#applier.isIdle) this.#schedule();
+  }
+
+  #configured(configuration: Configuration): void {
+    this.#options.onConfigured(configuration);
+  }
+
+  #became({ role, term, leader }: Effect & { kind: 'became' }): void {
+    const from = this.#role;
+    const hadLeader = this.#leader;
+    this.#role = role;
+    this.#leader = leader;
+    const { events, origin, logger } = this.#options;
+    if (role !== from) {
+      logger.debug({ event: 'raft.stateChanged', from, to: role, term }, 'The role has changed.');
+      events.emit('raft.stateChanged', () => ({ ...origin, from, to: role, term }));
+    }
+    if (leader === hadLeader) return;
+    this.calls.leaderChanged();
+    const id = leader === null ? null : nodeIdOf(leader);
+    logger.info({ event: 'raft.leaderChanged', leader: id, term }, 'The leader has changed.');
+    events.emit('raft.leaderChanged', () => ({ ...origin, leader: id, term }));
+  }
+
+  #electionTimedOut(): void {
+    const { events, origin } = this.#options;
+    events.emit('timer.electionExpired', () => origin);
+    const term = this.#raft.status().term;
+    events.emit('raft.electionTimedOut', () => ({ ...origin, term }));
+  }
+
+  /** Stops the group: what it rests on has failed outside of it. */
+  fault(error: QuorateError): void {
+    this.#fail(error);
+  }
+
+  #fail(error: QuorateError): void {
+    if (this.#stopped) return;
+    this.#stop(error);
+    this.#options.onFault(error);
+  }
+
+  #stop(cause: QuorateError | null): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#inbox = [];
+    this.calls.close(cause ?? nodeClosed());
+    this.#ended({ cause });
+  }
+}

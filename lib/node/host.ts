@@ -1,0 +1,369 @@
+import {
+  type GroupId,
+  type Incarnation,
+  type MemberId,
+  memberId,
+  type NodeId,
+  QuorateError,
+  toHex,
+  validateName,
+} from '../base/index.js';
+import type { NodeStatus, StateMachine, StoredIdentity } from '../interfaces/index.js';
+import type { Configuration } from '../raft/index.js';
+import type { Probe } from '../wire/index.js';
+import { nodeClosed, notOpen } from './faults.js';
+import { Founding } from './founding.js';
+import { Group, type GroupEnd } from './group.js';
+import { loadGroup } from './loaded-group.js';
+import { memberList, nodeStatus } from './node-status.js';
+import type { NodeSettings } from './options.js';
+import { PeerLink } from './peer-link.js';
+import { TickLoop } from './tick-loop.js';
+
+/** What a group is opened with. */
+export interface OpenGroupOptions {
+  readonly id: GroupId;
+  readonly machine: StateMachine;
+  /** Longest command that the group accepts, in bytes. */
+  readonly maxCommandBytes: number;
+}
+
+interface Hosted {
+  readonly group: Group;
+  readonly founding: Founding;
+}
+
+/** How long closing waits for a disk that does not answer. */
+const CLOSE_WAIT_MS = 5000;
+
+/**
+ * One node: it owns the transport, the storage engine, the tick loop and the address book, and serves
+ * any number of groups with them.
+ */
+export class Host implements AsyncDisposable {
+  readonly closed: Promise<GroupEnd>;
+  readonly #settings: NodeSettings;
+  readonly #links: PeerLink | null;
+  readonly #ticks: TickLoop;
+  readonly #groups = new Map<GroupId, Hosted>();
+  readonly #opening = new Set<GroupId>();
+  readonly #busy = new Set<GroupId>();
+  #identity: StoredIdentity;
+  #closing: Promise<void> | null = null;
+  #warnedMs = Number.NEGATIVE_INFINITY;
+  #ended: (end: GroupEnd) => void = () => {};
+
+  private constructor(settings: NodeSettings, identity: StoredIdentity) {
+    this.#settings = settings;
+    this.#identity = identity;
+    this.closed = new Promise((resolve) => {
+      this.#ended = resolve;
+    });
+    const { clock, timing } = settings;
+    this.#links = this.#newLinks();
+    this.#ticks = new TickLoop({
+      clock,
+      tickMs: timing.tickMs,
+      maxHeldMs: timing.electionTimeoutMinMs / 2,
+      onTick: () => this.#tick(),
+      onDelayed: (heldMs) => this.#loopDelayed(heldMs),
+    });
+  }
+
+  /** Resolves when the storage is open and the transport listens. What was opened is closed on failure. */
+  static async open(settings: NodeSettings): Promise<Host> {
+    try {
+      const identity = await openStorage(settings);
+      const host = new Host(settings, identity);
+      await host.#start();
+      return host;
+    } catch (error) {
+      await Promise.allSettled([settings.transport?.close(), settings.storage.close()]);
+      throw error;
+    }
+  }
+
+  get id(): NodeId {
+    return this.#settings.id;
+  }
+
+  get settings(): NodeSettings {
+    return this.#settings;
+  }
+
+  /** Where peers reach this node, as the transport says; null without one, or without addresses. */
+  get peerAddress(): string | null {
+    return this.#links?.address ?? null;
+  }
+
+  /** Resolves when the group has recovered locally; a leader is not waited for. */
+  async openGroup({ id, machine, maxCommandBytes }: OpenGroupOptions): Promise<Group> {
+    validateName('group', id);
+    this.#checkOpen();
+    if (this.#groups.has(id) || this.#opening.has(id)) {
+      throw new QuorateError('ERR_CONFIG', { message: `the group ${id} is open already` });
+    }
+    this.#opening.add(id);
+    try {
+      const storage = this.#settings.storage.group(id);
+      const loaded = await loadGroup(id, storage);
+      this.#checkOpen();
+      const group = new Group(this.#groupOptions(id, machine, maxCommandBytes), loaded);
+      this.#admit(group);
+      return group;
+    } finally {
+      this.#opening.delete(id);
+    }
+  }
+
+  /** Closes one group and leaves the others alone. Passed over when it is not open. */
+  async closeGroup(id: GroupId): Promise<void> {
+    const hosted = this.#groups.get(id);
+    if (hosted === undefined) return;
+    this.#groups.delete(id);
+    hosted.founding.stop();
+    await hosted.group.close(null);
+    this.#groupBusy(id, false);
+  }
+
+  status(group: Group): NodeStatus {
+    const { nodeId, incarnation, clusterId } = this.#identity;
+    return nodeStatus(group.status(), {
+      id: nodeId,
+      incarnation,
+      group: group.id,
+      clusterId,
+      pendingCalls: group.calls.size,
+    });
+  }
+
+  /** Settles every call, says goodbye to peers and gives the storage back. May be called twice. */
+  close(): Promise<void> {
+    return this.#end(null);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  get #self(): MemberId {
+    return memberId(this.#identity.nodeId, this.#identity.incarnation);
+  }
+
+  #newLinks(): PeerLink | null {
+    const { transport, random } = this.#settings;
+    if (transport === null) return null;
+    return new PeerLink({
+      settings: this.#settings,
+      transport,
+      identity: this.#identity,
+      instance: toHex(random.bytes(8)),
+      group: (id) => this.#groups.get(id)?.group ?? null,
+      answerProbe: (id) => this.#answerProbe(id),
+      adopt: (clusterId) => this.#adopt(clusterId),
+      onPeerConnected: () => {
+        for (const { founding } of this.#groups.values()) founding.hurry();
+      },
+    });
+  }
+
+  async #start(): Promise<void> {
+    await this.#links?.start();
+    this.#ticks.start();
+  }
+
+  #groupOptions(
+    id: GroupId,
+    machine: StateMachine,
+    maxCommandBytes: number,
+  ): ConstructorParameters<typeof Group>[0] {
+    const settings = this.#settings;
+    const { clock, random, events, limits, timing, checked } = settings;
+    const links = this.#links;
+    return {
+      id,
+      self: this.#self,
+      storage: settings.storage.group(id),
+      machine,
+      timing,
+      limits,
+      checked,
+      clock,
+      random: () => random.next(),
+      events,
+      logger: settings.logger.child({ nodeId: settings.id, group: id }),
+      origin: { nodeId: settings.id, group: id },
+      calls: {
+        callTimeoutMs: settings.callTimeoutMs,
+        maxPendingCalls: limits.maxPendingCalls,
+        maxCommandBytes,
+        ask: links === null ? null : (peer, call, timeoutMs) => links.ask(peer, call, timeoutMs),
+        explainNoLeader: () => this.#explainNoLeader(id),
+        onBusy: (busy) => this.#groupBusy(id, busy),
+      },
+      send: (message) => links?.send(message),
+      onConfigured: (configuration) => this.#onConfigured(id, configuration),
+      onFault: (error) => this.#onFault(id, error),
+    };
+  }
+
+  #admit(group: Group): void {
+    const founding = new Founding({
+      clock: this.#settings.clock,
+      logger: this.#settings.logger.child({ nodeId: this.id, group: group.id }),
+      self: () => this.#report(group),
+      isOver: () => !group.isNew || this.#closing !== null,
+      probe: (member) => this.#probe(member, group),
+      found: (configuration) => this.#found(group, configuration),
+    });
+    this.#groups.set(group.id, { group, founding });
+    const { configuration } = group.status();
+    this.#links?.learn(configuration);
+    if (group.isNew) founding.hurry();
+    else if (this.#isAlone(configuration)) group.campaign();
+  }
+
+  /** Nobody else could be leading: there is nothing to wait for. */
+  #isAlone({ incoming, outgoing }: Configuration): boolean {
+    return outgoing.length === 0 && incoming.length === 1 && incoming[0] === this.#self;
+  }
+
+  #report(group: Group): Probe {
+    const { members, clusterName, clientAddress } = this.#settings;
+    const { nodeId, incarnation, clusterId } = this.#identity;
+    return {
+      group: group.id,
+      nodeId,
+      incarnation,
+      clusterId,
+      clusterName,
+      hasLog: !group.isNew,
+      members: [...members].map(([id, address]) => ({ id, address })),
+      clientAddress,
+    };
+  }
+
+  #answerProbe(id: GroupId): Probe {
+    const hosted = this.#groups.get(id);
+    if (hosted !== undefined) return this.#report(hosted.group);
+    throw notOpen(this.id, id);
+  }
+
+  async #probe(member: NodeId, group: Group): Promise<Probe> {
+    if (this.#links === null) throw nodeClosed();
+    return await this.#links.probe(member, this.#report(group));
+  }
+
+  async #found(group: Group, members: Omit<Configuration, 'clusterId'>): Promise<void> {
+    const clusterId = this.#identity.clusterId ?? toHex(this.#settings.random.bytes(8));
+    await group.found({ ...members, clusterId });
+    await this.#adopt(clusterId);
+    this.#settings.logger.info({ event: 'node.founded', clusterId, group: group.id }, 'Founded.');
+  }
+
+  /** Makes the cluster this node's own, durably. Once it has one, another is refused. */
+  async #adopt(clusterId: string): Promise<void> {
+    if (this.#identity.clusterId === clusterId) return;
+    const identity = { ...this.#identity, clusterId };
+    await this.#settings.storage.initialise(identity);
+    this.#identity = identity;
+    this.#links?.setClusterId(clusterId);
+  }
+
+  #onConfigured(id: GroupId, configuration: Configuration): void {
+    this.#links?.learn(configuration);
+    const { events } = this.#settings;
+    events.emit('raft.membershipChanged', () => {
+      const members = memberList(configuration);
+      const named = (role: string): readonly NodeId[] =>
+        members.filter((member) => member.role === role).map((member) => member.id);
+      return { nodeId: this.id, group: id, voters: named('voter'), learners: named('learner') };
+    });
+  }
+
+  #tick(): void {
+    for (const { group } of this.#groups.values()) group.tick();
+  }
+
+  #groupBusy(id: GroupId, busy: boolean): void {
+    if (busy) this.#busy.add(id);
+    else this.#busy.delete(id);
+    this.#ticks.keepAlive(this.#busy.size > 0);
+  }
+
+  #loopDelayed(heldMs: number): void {
+    const { events, logger, clock, timing } = this.#settings;
+    events.emit('timer.loopDelayed', () => ({ nodeId: this.id, group: null, heldMs }));
+    if (clock.now() - this.#warnedMs < 60_000) return;
+    this.#warnedMs = clock.now();
+    const least = Math.ceil((4 * heldMs) / 100) * 100;
+    logger.warn(
+      { event: 'timer.loopDelayed', nodeId: this.id, heldMs: Math.round(heldMs) },
+      `The event loop was held for ${Math.round(heldMs)} ms, more than half of the shortest election ` +
+        `timeout (${timing.electionTimeoutMinMs} ms). This would hold: timing: { heartbeatMs: ` +
+        `${least / 4}, electionTimeoutMinMs: ${least}, electionTimeoutMaxMs: ${2 * least} }.`,
+    );
+  }
+
+  #explainNoLeader(id: GroupId): string {
+    const waitingFor = this.#groups.get(id)?.founding.waitingFor ?? '';
+    if (waitingFor !== '') return `; ${waitingFor}`;
+    return this.#links?.explain() ?? '';
+  }
+
+  #onFault(id: GroupId, error: QuorateError): void {
+    const { events, logger } = this.#settings;
+    logger.fatal({ event: 'raft.faulted', nodeId: this.id, group: id, error }, error.message);
+    events.emit('raft.faulted', () => ({ nodeId: this.id, group: id, error }));
+    // One engine and one process: what broke here cannot be trusted for the other groups either.
+    void this.#end(error);
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== null) throw nodeClosed();
+  }
+
+  #end(cause: QuorateError | null): Promise<void> {
+    this.#closing ??= this.#shutDown(cause);
+    return this.#closing;
+  }
+
+  async #shutDown(cause: QuorateError | null): Promise<void> {
+    this.#ticks.stop();
+    const { storage, clock, logger } = this.#settings;
+    const groups = [...this.#groups.values()];
+    for (const { founding } of groups) founding.stop();
+    const closing = groups.map(({ group }) => group.close(cause));
+    await this.#links?.close();
+    const stored = Promise.all(closing).then(() => storage.close());
+    await Promise.race([
+      stored.catch((error: unknown) => {
+        logger.error({ event: 'node.closeFailed', error }, 'The storage did not close.');
+      }),
+      new Promise<void>((resolve) => {
+        const timer = clock.after(CLOSE_WAIT_MS, resolve);
+        stored.then(
+          () => timer.cancel(),
+          () => timer.cancel(),
+        );
+      }),
+    ]);
+    this.#ended({ cause });
+  }
+}
+
+/** Opens the engine and says whose data it holds: this node's, or nobody's yet. */
+async function openStorage(settings: NodeSettings): Promise<StoredIdentity> {
+  const { storage, clock, logger, random, id } = settings;
+  const stored = await storage.open({ clock, logger });
+  if (stored === null) {
+    const incarnation: Incarnation = toHex(random.bytes(8));
+    const identity: StoredIdentity = { nodeId: id, incarnation, clusterId: null };
+    await storage.initialise(identity);
+    return identity;
+  }
+  if (stored.nodeId === id) return stored;
+  throw new QuorateError('ERR_WRONG_CLUSTER', {
+    message: `the data belongs to node ${stored.nodeId}, not to ${id}`,
+  });
+}

@@ -1,0 +1,23 @@
+/**
+ * The driver: pure machines decide, this folder does.
+ *
+ *     Host ── one per process: transport, storage engine, tick loop, address book
+ *      ├─ PeerLink   channels between nodes: Raft messages, forwarded calls, first start
+ *      ├─ Founding   asks the listed members until the group exists
+ *      └─ Group      one Raft group: inbox ─▶ Raft.step ─▶ effects
+ *          ├─ GroupDisk    one durable write at a time, everything else joins the next
+ *          ├─ Applier      committed entries to the state machine, in slices
+ *          └─ GroupCalls   whoever waits: queued, parked, forwarded, placed in the log
+ *
+ * It decides nothing about consensus, knows no keys and values, and reads no clock but the injected one.
+ */
+export { Group, type GroupEnd } from './group.js';
+export { Host, type OpenGroupOptions } from './host.js';
+export {
+  type NodeDefaults,
+  type NodeOptions,
+  type NodeSettings,
+  resolveSettings,
+} from './options.js';
+export type { WaitOptions } from './pending-calls.js';
+export { HostedRaftNode, type QueryOptions, type RaftNode } from './raft-node.js';

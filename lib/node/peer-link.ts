@@ -1,0 +1,210 @@
+import {
+  incarnationOf,
+  type MemberId,
+  memberId,
+  type NodeId,
+  nodeIdOf,
+  type QuorateError,
+} from '../base/index.js';
+import type { NetworkTransport, StoredIdentity } from '../interfaces/index.js';
+import { Link, type PeerStatus, type Sender } from '../link/index.js';
+import type { Configuration, Message } from '../raft/index.js';
+import {
+  decodePeerAnswer,
+  decodePeerCall,
+  decodeProbe,
+  decodeRaftMessage,
+  encodePeerAnswer,
+  encodePeerCall,
+  encodeProbe,
+  encodeRaftMessage,
+  type PeerAnswer,
+  type PeerCall,
+  type Probe,
+} from '../wire/index.js';
+import { notOpen } from './faults.js';
+import type { Group } from './group.js';
+import type { NodeSettings } from './options.js';
+
+export interface PeerLinkOptions {
+  readonly settings: NodeSettings;
+  readonly transport: NetworkTransport;
+  readonly identity: StoredIdentity;
+  readonly instance: string;
+  readonly group: (id: string) => Group | null;
+  /** Throws a QuorateError where the group is not open here. */
+  readonly answerProbe: (group: string) => Probe;
+  /** Makes the cluster this node's own, durably. */
+  readonly adopt: (clusterId: string) => Promise<void>;
+  readonly onPeerConnected: () => void;
+}
+
+/** How long a question before the cluster exists waits for its answer. */
+const PROBE_TIMEOUT_MS = 1000;
+
+/** A node's side of the link: which channel carries what, who may be heard, and where everybody is. */
+export class PeerLink {
+  readonly #options: PeerLinkOptions;
+  readonly #link: Link;
+  readonly #self: MemberId;
+  #clusterId: string | null;
+  #adopting = false;
+  #book: ReadonlyMap<NodeId, string>;
+  #address: string | null = null;
+  #misdirected = 0;
+
+  constructor(options: PeerLinkOptions) {
+    this.#options = options;
+    const { settings, identity, transport, instance } = options;
+    const { nodeId, incarnation, clusterId } = identity;
+    const { limits, clock, random, logger, events, members } = settings;
+    this.#self = memberId(nodeId, incarnation);
+    this.#clusterId = clusterId;
+    this.#book = members;
+    const listen = members.get(nodeId) ?? '';
+    this.#link = new Link({
+      transport,
+      nodeId,
+      incarnation,
+      instance,
+      clusterId,
+      listen: listen === '' ? null : listen,
+      limits,
+      clock,
+      random,
+      logger,
+      events,
+    });
+    this.#link.handle('raft', { receive: (sender, payload) => this.#onRaft(sender, payload) });
+    this.#link.handle('kv', { request: (_, payload) => this.#onCall(payload) });
+    this.#link.handle('admin', { request: (_, payload) => this.#onProbe(payload) });
+  }
+
+  get address(): string | null {
+    return this.#address;
+  }
+
+  async start(): Promise<void> {
+    const { address } = await this.#link.start();
+    this.#address = address;
+    this.#link.setPeers(this.#book);
+  }
+
+  setClusterId(clusterId: string): void {
+    this.#clusterId = clusterId;
+    this.#link.setClusterId(clusterId);
+  }
+
+  /** Takes note of where the members of a configuration are. What the log says wins. */
+  learn({ addresses }: Configuration): void {
+    const book = new Map(this.#book);
+    for (const [member, { peer }] of addresses) book.set(nodeIdOf(member), peer);
+    if (isSameBook(book, this.#book)) return;
+    this.#book = book;
+    this.#link.setPeers(book);
+  }
+
+  /** Best effort. Entries travel on a lane of their own, so that they do not delay heartbeats. */
+  send(message: Message): void {
+    const { clock, timing } = this.#options.settings;
+    if (timing.networkDelayMs === 0) this.#transmit(message);
+    else clock.after(timing.networkDelayMs, () => this.#transmit(message)).keepAlive(false);
+  }
+
+  async ask(peer: NodeId, call: PeerCall, timeoutMs: number): Promise<PeerAnswer> {
+    return decodePeerAnswer(
+      await this.#link.request(peer, 'kv', encodePeerCall(call), { timeoutMs }),
+    );
+  }
+
+  async probe(peer: NodeId, own: Probe): Promise<Probe> {
+    const options = { timeoutMs: PROBE_TIMEOUT_MS };
+    return decodeProbe(await this.#link.request(peer, 'admin', encodeProbe(own), options));
+  }
+
+  /** Why the other members are not heard, in words; empty when there is nothing to say. */
+  explain(): string {
+    const others = this.#link.peers().map(describePeer);
+    return others.length === 0 ? '' : `; ${others.join('; ')}`;
+  }
+
+  close(): Promise<void> {
+    return this.#link.close();
+  }
+
+  #transmit(message: Message): void {
+    const lane = message.kind === 'append' ? 'bulk' : 'control';
+    this.#link.send(nodeIdOf(message.to), 'raft', encodeRaftMessage(message), lane);
+  }
+
+  #onRaft(sender: Sender, payload: Uint8Array): void {
+    const message = this.#decode(sender, payload);
+    if (message === null) return;
+    const from = memberId(sender.nodeId, sender.incarnation);
+    // A member is a node *and* an incarnation: what is from or for another one is nobody's business here.
+    if (message.from !== from || message.to !== this.#self) return this.#dropMisdirected(message);
+    const group = this.#options.group(message.group);
+    if (group === null) return;
+    if (this.#clusterId === null) this.#adoptFrom(sender, group, message);
+    else group.receive(message);
+  }
+
+  #decode(sender: Sender, payload: Uint8Array): Message | null {
+    try {
+      return decodeRaftMessage(payload);
+    } catch (error) {
+      const { logger } = this.#options.settings;
+      const fields = { event: 'link.messageDropped', peer: sender.nodeId, error };
+      logger.warn(fields, 'A message of a peer is malformed and was dropped.');
+      return null;
+    }
+  }
+
+  /** The first message that names this incarnation says which cluster it belongs to. */
+  #adoptFrom({ clusterId }: Sender, group: Group, message: Message): void {
+    if (clusterId === null || this.#adopting) return;
+    this.#adopting = true;
+    this.#options.adopt(clusterId).then(
+      () => group.receive(message),
+      (cause: QuorateError) => group.fault(cause),
+    );
+  }
+
+  #dropMisdirected(message: Message): void {
+    this.#misdirected += 1;
+    if (this.#misdirected > 1) return;
+    const { kind, from, to } = message;
+    const fields = { event: 'link.misdirected', kind, from, to, self: this.#self };
+    const { logger } = this.#options.settings;
+    logger.warn(
+      fields,
+      incarnationOf(to) === incarnationOf(this.#self)
+        ? 'A message claims another sender than the one that sent it; such are dropped.'
+        : 'A message is for another incarnation of this node; such are dropped.',
+    );
+  }
+
+  async #onCall(payload: Uint8Array): Promise<Uint8Array> {
+    const call = decodePeerCall(payload);
+    const group = this.#options.group(call.group);
+    if (group === null) throw notOpen(nodeIdOf(this.#self), call.group);
+    const timeoutMs = Math.max(1, call.timeoutMs);
+    return encodePeerAnswer(await group.calls.serve(call, { timeoutMs }));
+  }
+
+  async #onProbe(payload: Uint8Array): Promise<Uint8Array> {
+    return encodeProbe(this.#options.answerProbe(decodeProbe(payload).group));
+  }
+}
+
+function describePeer({ id, address, connected, reason }: PeerStatus): string {
+  const where = address === null || address === '' ? id : `${id} (${address})`;
+  if (connected) return `${where}: connected, and does not lead`;
+  return `${where}: ${reason ?? 'not connected'}`;
+}
+
+function isSameBook(a: ReadonlyMap<NodeId, string>, b: ReadonlyMap<NodeId, string>): boolean {
+  if (a.size !== b.size) return false;
+  for (const [id, address] of a) if (b.get(id) !== address) return false;
+  return true;
+}

@@ -1,0 +1,101 @@
+import { type NodeId, QuorateError } from '../base/index.js';
+import type { EventBus, Membership, NodeStatus, StateMachine } from '../interfaces/index.js';
+import type { Group, GroupEnd } from './group.js';
+import type { Host } from './host.js';
+import type { WaitOptions } from './pending-calls.js';
+
+export interface QueryOptions extends WaitOptions {
+  /**
+   * `linearizable` (the default) sees every command acknowledged before the query began; `stale` sees
+   * what this node has applied, at once.
+   */
+  readonly consistency?: 'linearizable' | 'stale' | undefined;
+}
+
+/** A node that replicates a state machine of one's own. */
+export interface RaftNode extends AsyncDisposable {
+  readonly id: NodeId;
+  readonly events: EventBus;
+  readonly membership: Membership;
+  /**
+   * Resolves with the machine's answer once the command is durable on a majority and applied here.
+   * Only the leader accepts it: elsewhere ERR_NOT_LEADER, with a hint. ERR_TOO_LARGE above
+   * `limits.maxValueBytes`.
+   */
+  propose(command: Uint8Array, options?: WaitOptions): Promise<Uint8Array>;
+  /** Asks the machine of this node, whoever leads. A machine that throws is ERR_MACHINE. */
+  query(query: Uint8Array, options?: QueryOptions): Promise<Uint8Array>;
+  status(): NodeStatus;
+  /** Resolves when there is a leader and this node has caught up with it. */
+  ready(options?: WaitOptions): Promise<void>;
+  /** Resolves when the node is closed or has stopped by itself; never rejects. */
+  readonly closed: Promise<GroupEnd>;
+  /** Settles every pending call. May be called twice. */
+  close(): Promise<void>;
+}
+
+export interface HostedRaftNodeOptions {
+  readonly host: Host;
+  readonly group: Group;
+  readonly machine: StateMachine;
+  readonly close: () => Promise<void>;
+}
+
+/** Layout of commands as users write them: theirs, so there is one. */
+const USER_COMMAND_VERSION = 1;
+
+/** A `RaftNode` on a group of a host. */
+export class HostedRaftNode implements RaftNode {
+  readonly #options: HostedRaftNodeOptions;
+
+  constructor(options: HostedRaftNodeOptions) {
+    this.#options = options;
+  }
+
+  get id(): NodeId {
+    return this.#options.host.id;
+  }
+
+  get events(): EventBus {
+    return this.#options.host.settings.events;
+  }
+
+  get membership(): Membership {
+    return { list: () => this.status().members };
+  }
+
+  get closed(): Promise<GroupEnd> {
+    return this.#options.group.closed;
+  }
+
+  propose(command: Uint8Array, options: WaitOptions = {}): Promise<Uint8Array> {
+    return this.#options.group.calls.propose(command, USER_COMMAND_VERSION, options);
+  }
+
+  async query(query: Uint8Array, options: QueryOptions = {}): Promise<Uint8Array> {
+    const { group, machine } = this.#options;
+    if (options.consistency !== 'stale') await group.calls.readBarrier(options);
+    try {
+      return machine.query(query);
+    } catch (cause) {
+      const message = `the state machine threw on a query: ${String(cause)}`;
+      throw new QuorateError('ERR_MACHINE', { message, cause });
+    }
+  }
+
+  status(): NodeStatus {
+    return this.#options.host.status(this.#options.group);
+  }
+
+  async ready(options: WaitOptions = {}): Promise<void> {
+    await this.#options.group.calls.readBarrier(options);
+  }
+
+  close(): Promise<void> {
+    return this.#options.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
