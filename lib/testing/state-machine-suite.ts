@@ -77,10 +77,10 @@ export function stateMachineSuite(suite: StateMachineSuite): void {
     const machine = filled(good.slice(0, half));
     const expected = await snapshotOf(machine);
     const asked = machine.snapshot();
-    machine.apply(good.slice(half, half + 1));
+    machine.apply(good.slice(half, -1));
     const iterator = asked[Symbol.asyncIterator]();
     const first = await iterator.next();
-    machine.apply(good.slice(half + 1));
+    machine.apply(good.slice(-1));
     const rest = first.done === true ? [] : [first.value, ...(await remaining(iterator))];
     deepEqual(plain(concatBytes(rest)), expected);
     deepEqual(answers(machine), answers(filled()));
