@@ -6,12 +6,17 @@ const MAX_UNITS = 4096;
  * strings is the order of the bytes, and the runtime compares them like memory.
  */
 export function toBinaryKey(key: Uint8Array): string {
-  if (key.length <= MAX_UNITS) return String.fromCharCode(...key);
+  if (key.length <= MAX_UNITS) return characters(key);
   let text = '';
   for (let i = 0; i < key.length; i += MAX_UNITS) {
-    text += String.fromCharCode(...key.subarray(i, i + MAX_UNITS));
+    text += characters(key.subarray(i, i + MAX_UNITS));
   }
   return text;
+}
+
+function characters(bytes: Uint8Array): string {
+  // A spread would go through an iterator, at four times the cost.
+  return Reflect.apply(String.fromCharCode, null, bytes);
 }
 
 /** The bytes of a key, newly made. */

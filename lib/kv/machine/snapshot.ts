@@ -1,5 +1,12 @@
-import { ByteWriter, copyBytes, EMPTY_BYTES, encodeUtf8 } from '../../base/index.js';
-import { fromBinaryKey } from './binary-keys.js';
+import {
+  assert,
+  ByteWriter,
+  copyBytes,
+  EMPTY_BYTES,
+  encodeUtf8,
+  writeU64,
+} from '../../base/index.js';
+import { MAX_KEY_BYTES } from './commands.js';
 import type { KVRecord, RecordView } from './kv-state.js';
 
 /*
@@ -21,6 +28,8 @@ export const RECORD_HEADER_BYTES = 32;
 export const END = 2;
 export const END_BYTES = 9;
 
+const MAX_LEASE_BYTES = 255;
+
 const CHUNK_BYTES = 64 * 1024;
 
 /** Yields a view as chunks of 64 KiB, the last one shorter, and releases it when iteration ends. */
@@ -40,25 +49,41 @@ export function snapshotChunks(view: RecordView): IterableIterator<Uint8Array> {
   return iterator;
 }
 
+/** What the snapshot is made of. A piece is used up before the next is asked for. */
 function* piecesOf(view: RecordView): Generator<Uint8Array, void, undefined> {
   const header = new ByteWriter(HEADER_BYTES);
   yield header.u32(MAGIC).u16(FORMAT).u16(0).u64(view.revision).finish();
+  const headers = new RecordHeaders();
   for (const [key, record] of view.records()) {
     const value = view.value(record);
-    yield recordHeader(key, record, value.length);
+    yield headers.write(key, record, value.length);
     yield value;
   }
   yield new ByteWriter(END_BYTES).u8(END).u64(view.size).finish();
 }
 
-/** A record up to its value. */
-function recordHeader(binaryKey: string, record: KVRecord, valueLength: number): Uint8Array {
-  const key = fromBinaryKey(binaryKey);
-  const lease = record.lease === null ? EMPTY_BYTES : encodeUtf8(record.lease);
-  const writer = new ByteWriter(RECORD_HEADER_BYTES + key.length + lease.length).u8(RECORD);
-  writer.u64(record.createRevision).u64(record.modRevision).u64(record.version);
-  writer.u16(key.length).u32(valueLength).u8(lease.length);
-  return writer.bytes(key).bytes(lease).finish();
+/** Packs records up to their values, each over the one before. */
+class RecordHeaders {
+  readonly #bytes = new Uint8Array(RECORD_HEADER_BYTES + MAX_KEY_BYTES + MAX_LEASE_BYTES);
+  readonly #view = new DataView(this.#bytes.buffer);
+
+  write(key: string, record: KVRecord, valueLength: number): Uint8Array {
+    const lease = record.lease === null ? EMPTY_BYTES : encodeUtf8(record.lease);
+    assert(lease.length <= MAX_LEASE_BYTES, 'the name of a lease fits its length');
+    this.#view.setUint8(0, RECORD);
+    writeU64(this.#view, 1, record.createRevision);
+    writeU64(this.#view, 9, record.modRevision);
+    writeU64(this.#view, 17, record.version);
+    this.#view.setUint16(25, key.length, true);
+    this.#view.setUint32(27, valueLength, true);
+    this.#view.setUint8(31, lease.length);
+    for (let i = 0; i < key.length; i += 1) {
+      this.#bytes[RECORD_HEADER_BYTES + i] = key.charCodeAt(i);
+    }
+    const leaseAt = RECORD_HEADER_BYTES + key.length;
+    this.#bytes.set(lease, leaseAt);
+    return this.#bytes.subarray(0, leaseAt + lease.length);
+  }
 }
 
 /** Copies pieces into full chunks, each with memory of its own. */
