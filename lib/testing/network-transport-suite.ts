@@ -143,6 +143,14 @@ export function networkTransportSuite(suite: NetworkTransportSuite): void {
     },
   );
 
+  check('empty frames fill a queue too', async (world) => {
+    const [a, b] = await world.pair();
+    let queued = 0;
+    while (queued < 500_000 && a.send('b', new Uint8Array(0), 'bulk')) queued += 1;
+    assert.ok(queued < 500_000, 'the queue has no limit');
+    await world.until('everything queued arrives', () => b.frames.length === queued);
+  });
+
   if (ordered) {
     check('frames of one lane arrive once and in order', async (world) => {
       const [a, b] = await world.pair();

@@ -181,7 +181,7 @@ function connected(names: readonly string[], faults: LinkFaults = {}, seed = 'se
       self,
       listen: null,
       maxFrameBytes: 1024,
-      maxQueuedBytes: 1024,
+      maxQueuedBytes: 64 * 1024,
       clock,
       random,
       logger: silentLogger,

@@ -35,11 +35,11 @@ export class Pipe {
 
   send(frame: Uint8Array): boolean {
     const { fate, clock, maxQueuedBytes } = this.#options;
-    if (this.#queuedBytes > 0 && this.#queuedBytes + frame.length > maxQueuedBytes) return false;
+    if (this.#queuedBytes > 0 && this.#queuedBytes + costOf(frame) > maxQueuedBytes) return false;
     for (const arrival of fate(frame)) {
       // A copy for each arrival: nobody shares memory with the sender, nor one arrival with another.
       const queued = { frame: copyBytes(frame), dueMs: clock.now() + arrival.delayMs };
-      this.#queuedBytes += frame.length;
+      this.#queuedBytes += costOf(frame);
       if (arrival.ordered) this.#append(queued);
       else this.#later(arrival.delayMs, () => this.#arrive(queued.frame));
     }
@@ -77,7 +77,7 @@ export class Pipe {
   #arrive(frame: Uint8Array): void {
     // The frame before this one may have made its receiver close the connection.
     if (!this.#open) return;
-    this.#queuedBytes -= frame.length;
+    this.#queuedBytes -= costOf(frame);
     this.#options.arrive(frame);
   }
 
@@ -87,3 +87,10 @@ export class Pipe {
     else clock.after(delayMs, fn).keepAlive(false);
   }
 }
+
+/** An empty frame takes room too, or a queue of them would have no limit. */
+function costOf(frame: Uint8Array): number {
+  return FRAME_OVERHEAD_BYTES + frame.length;
+}
+
+const FRAME_OVERHEAD_BYTES = 16;

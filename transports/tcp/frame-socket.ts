@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '../../lib/interfaces/index.js';
 import {
+  FRAME_HEADER_BYTES,
   type FrameFault,
   type FrameKind,
   FrameParser,
@@ -110,11 +111,13 @@ export class FrameSocket {
 
   send(kind: FrameKind, payload: Uint8Array): boolean {
     if (this.#ended) return false;
-    const queued = this.#queuedBytes + this.#socket.writableLength;
-    if (this.#queuedBytes > 0 && queued + payload.length > this.#options.maxQueuedBytes)
+    // The header counts: frames without payload fill the queue as well.
+    const sizeBytes = FRAME_HEADER_BYTES + payload.length;
+    const queuedBytes = this.#queuedBytes + this.#socket.writableLength;
+    if (this.#queuedBytes > 0 && queuedBytes + sizeBytes > this.#options.maxQueuedBytes)
       return false;
     this.#queue.push(payload.length === 0 && kind === 'ping' ? PING : { kind, payload });
-    this.#queuedBytes += payload.length;
+    this.#queuedBytes += sizeBytes;
     this.#askFlush();
     return true;
   }
@@ -208,7 +211,7 @@ export class FrameSocket {
       let count = 0;
       let batchBytes = 0;
       while (count < this.#queue.length && batchBytes < MAX_BATCH_BYTES) {
-        batchBytes += this.#queue[count]?.payload.length ?? 0;
+        batchBytes += FRAME_HEADER_BYTES + (this.#queue[count]?.payload.length ?? 0);
         count += 1;
       }
       const batch = this.#queue.splice(0, count);

@@ -204,7 +204,7 @@ export class FrameParser {
     this.#payload = null;
     if (kind === undefined) {
       this.#fail('a frame of unknown kind', { kind: code }, chunk);
-    } else if (crc32(payload, KIND_CRC[code]) !== readU32(head, at + 4)) {
+    } else if (checksum(code, payload) !== readU32(head, at + 4)) {
       this.#fail('a frame with a wrong checksum', { lengthBytes: payload.length }, chunk);
     } else {
       this.#frameCount += 1;
@@ -295,8 +295,14 @@ function joinFrames(
 function writeHeader(target: Uint8Array, at: number, kind: FrameKind, payload: Uint8Array): void {
   const code = CODE_OF[kind];
   writeU32(target, at, payload.length + 1);
-  writeU32(target, at + 4, crc32(payload, KIND_CRC[code]));
+  writeU32(target, at + 4, checksum(code, payload));
   target[at + 8] = code;
+}
+
+function checksum(code: number, payload: Uint8Array): number {
+  // Given no bytes, zlib may start anew instead of going on: an empty Buffer has no address.
+  const start = KIND_CRC[code] ?? 0;
+  return payload.length === 0 ? start : crc32(payload, start);
 }
 
 /** Twice the room, or what is needed; never beyond the payload, so that the last one is exact. */
