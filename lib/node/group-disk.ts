@@ -1,6 +1,6 @@
 import type { Entry } from '../base/index.js';
 import { at } from '../base/index.js';
-import type { LogStorage, StateStorage } from '../interfaces/index.js';
+import type { LogStorage, Metrics, StateStorage } from '../interfaces/index.js';
 import type { Effect, HardState } from '../raft/index.js';
 
 type Write = Effect & { readonly kind: 'write' };
@@ -8,6 +8,7 @@ type Write = Effect & { readonly kind: 'write' };
 export interface GroupDiskOptions {
   readonly log: LogStorage;
   readonly state: StateStorage;
+  readonly metrics: Metrics;
   /** The write with this id, and all before it, are durable. */
   readonly onWritten: (writeId: number) => void;
   /** A write failed: nobody knows what is stored. Nothing is written any more. */
@@ -62,7 +63,10 @@ export class GroupDisk {
   /** State before log: a log that is ahead of its term could acknowledge for a leader it has left. */
   async #persist({ hardState, entries }: Write): Promise<void> {
     if (hardState !== null) await this.#options.state.save(hardState);
-    if (entries.length > 0) await this.#options.log.append(entries);
+    if (entries.length === 0) return;
+    this.#options.metrics.count('quorate_log_writes_total');
+    this.#options.metrics.count('quorate_log_entries_written_total', undefined, entries.length);
+    await this.#options.log.append(entries);
   }
 
   #done(): void {

@@ -14,6 +14,7 @@ import type {
   EventOrigin,
   GroupStorage,
   Logger,
+  Metrics,
   StateMachine,
 } from '../interfaces/index.js';
 import {
@@ -46,6 +47,7 @@ export interface GroupOptions {
   readonly random: () => number;
   readonly events: EventBus;
   readonly logger: Logger;
+  readonly metrics: Metrics;
   readonly origin: EventOrigin;
   readonly calls: Pick<
     GroupCallsOptions,
@@ -102,6 +104,7 @@ export class Group {
     this.#disk = new GroupDisk({
       log: storage.log,
       state: storage.state,
+      metrics: options.metrics,
       onWritten: (writeId) => this.#enqueue({ kind: 'written', writeId }),
       onFailed: (cause) => this.#fail(storageFailed(cause)),
     });

@@ -191,6 +191,7 @@ export class Host implements AsyncDisposable {
       clock,
       random: () => random.next(),
       events,
+      metrics: settings.metrics,
       logger: settings.logger.child({ nodeId: settings.id, group: id }),
       origin: { nodeId: settings.id, group: id },
       calls: {
