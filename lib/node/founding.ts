@@ -14,6 +14,8 @@ export interface FoundingOptions {
   /** Asks one listed member; rejects where it does not answer. */
   readonly probe: (member: NodeId) => Promise<Probe>;
   readonly found: (configuration: Omit<Configuration, 'clusterId'>) => Promise<void>;
+  /** Founding was decided and did not succeed. */
+  readonly onFailed: (error: unknown) => void;
 }
 
 /** Between two rounds of questions; after the first seconds the longer one. */
@@ -47,18 +49,23 @@ export class Founding {
     if (this.#stopped || this.#asking) return;
     this.#timer?.cancel();
     this.#asking = true;
-    this.#round().finally(() => {
-      this.#asking = false;
-      if (this.#stopped) return;
-      const delayMs = this.#rounds < EAGER_ROUNDS ? ASK_MS : ASK_LATER_MS;
-      this.#timer = this.#options.clock.after(delayMs, () => this.hurry());
-      this.#timer.keepAlive(false);
-    });
+    this.#round().then(
+      () => this.#askAgain(),
+      (error: unknown) => this.#options.onFailed(error),
+    );
   }
 
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
+  }
+
+  #askAgain(): void {
+    this.#asking = false;
+    if (this.#stopped) return;
+    const delayMs = this.#rounds < EAGER_ROUNDS ? ASK_MS : ASK_LATER_MS;
+    this.#timer = this.#options.clock.after(delayMs, () => this.hurry());
+    this.#timer.keepAlive(false);
   }
 
   async #round(): Promise<void> {

@@ -229,7 +229,7 @@ export class GroupCalls {
   }
 
   #begin<T>(operation: string, wait: WaitOptions, go: (call: PendingCall<T>) => void): Promise<T> {
-    if (this.#closed !== null) return Promise.reject(this.#closed);
+    if (this.#closed !== null) return Promise.reject(asRejected(this.#closed));
     let call: PendingCall<T>;
     try {
       call = this.#calls.open<T>(operation, wait);

@@ -149,7 +149,7 @@ export class Group {
 
   /**
    * Makes `configuration` entry 1 of the group, durably, and stands for election. Only for a group
-   * that is new. What arrives meanwhile is dropped.
+   * that is new. What arrives meanwhile is dropped. A write that fails stops the group, and rejects.
    */
   async found(configuration: Configuration): Promise<void> {
     assert(this.isNew, 'only a new group is founded');
@@ -165,8 +165,9 @@ export class Group {
       await storage.log.append(entries);
     } catch (cause) {
       this.#fail(storageFailed(cause));
-      return;
+      throw storageFailed(cause);
     }
+    if (this.#stopped) return;
     const compacted = { index: 0, term: 0, logTimeMs: 0 };
     this.#raft = this.#newRaft({ hardState, compacted, configuration: null, entries });
     this.#founding = false;

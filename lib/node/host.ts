@@ -11,7 +11,7 @@ import {
 import type { NodeStatus, StateMachine, StoredIdentity } from '../interfaces/index.js';
 import type { Configuration } from '../raft/index.js';
 import type { Probe } from '../wire/index.js';
-import { nodeClosed, notOpen } from './faults.js';
+import { asFault, nodeClosed, notOpen } from './faults.js';
 import { Founding } from './founding.js';
 import { Group, type GroupEnd } from './group.js';
 import { loadGroup } from './loaded-group.js';
@@ -46,7 +46,8 @@ export class Host implements AsyncDisposable {
   readonly #links: PeerLink | null;
   readonly #ticks: TickLoop;
   readonly #groups = new Map<GroupId, Hosted>();
-  readonly #opening = new Set<GroupId>();
+  /** Also those that were closed since: storage is read once. */
+  readonly #opened = new Set<GroupId>();
   readonly #busy = new Set<GroupId>();
   #identity: StoredIdentity;
   #closing: Promise<void> | null = null;
@@ -100,20 +101,17 @@ export class Host implements AsyncDisposable {
   async openGroup({ id, machine, maxCommandBytes }: OpenGroupOptions): Promise<Group> {
     validateName('group', id);
     this.#checkOpen();
-    if (this.#groups.has(id) || this.#opening.has(id)) {
-      throw new QuorateError('ERR_CONFIG', { message: `the group ${id} is open already` });
+    if (this.#opened.has(id)) {
+      throw new QuorateError('ERR_CONFIG', {
+        message: `the group ${id} was opened already; a group is opened once for each opened node`,
+      });
     }
-    this.#opening.add(id);
-    try {
-      const storage = this.#settings.storage.group(id);
-      const loaded = await loadGroup(id, storage);
-      this.#checkOpen();
-      const group = new Group(this.#groupOptions(id, machine, maxCommandBytes), loaded);
-      this.#admit(group);
-      return group;
-    } finally {
-      this.#opening.delete(id);
-    }
+    this.#opened.add(id);
+    const loaded = await loadGroup(id, this.#settings.storage.group(id));
+    this.#checkOpen();
+    const group = new Group(this.#groupOptions(id, machine, maxCommandBytes), loaded);
+    this.#admit(group);
+    return group;
   }
 
   /** Closes one group and leaves the others alone. Passed over when it is not open. */
@@ -216,6 +214,7 @@ export class Host implements AsyncDisposable {
       isOver: () => !group.isNew || this.#closing !== null,
       probe: (member) => this.#probe(member, group),
       found: (configuration) => this.#found(group, configuration),
+      onFailed: (error) => group.fault(asFault(error)),
     });
     this.#groups.set(group.id, { group, founding });
     const { configuration } = group.status();
@@ -331,25 +330,34 @@ export class Host implements AsyncDisposable {
 
   async #shutDown(cause: QuorateError | null): Promise<void> {
     this.#ticks.stop();
-    const { storage, clock, logger } = this.#settings;
     const groups = [...this.#groups.values()];
     for (const { founding } of groups) founding.stop();
     const closing = groups.map(({ group }) => group.close(cause));
-    await this.#links?.close();
-    const stored = Promise.all(closing).then(() => storage.close());
-    await Promise.race([
-      stored.catch((error: unknown) => {
-        logger.error({ event: 'node.closeFailed', error }, 'The storage did not close.');
-      }),
-      new Promise<void>((resolve) => {
-        const timer = clock.after(CLOSE_WAIT_MS, resolve);
-        stored.then(
-          () => timer.cancel(),
-          () => timer.cancel(),
-        );
-      }),
-    ]);
+    await this.#orReport(this.#links?.close());
+    const stored = Promise.all(closing).then(() => this.#settings.storage.close());
+    await this.#noLongerThan(CLOSE_WAIT_MS, this.#orReport(stored));
     this.#ended({ cause });
+  }
+
+  /** What fails while the node closes is told and stops nothing. */
+  async #orReport(work: Promise<void> | undefined): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      const fields = { event: 'node.closeFailed', nodeId: this.id, error };
+      this.#settings.logger.error(fields, 'A part of the node did not close.');
+    }
+  }
+
+  /** A disk that hangs does not keep the node from closing; what it has not answered for is unknown. */
+  async #noLongerThan(waitMs: number, work: Promise<void>): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = this.#settings.clock.after(waitMs, resolve);
+      void work.then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
   }
 }
 
