@@ -4,6 +4,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ERROR_CODES } from '../dist/lib/base/index.js';
+import { METRICS } from '../dist/lib/observe/index.js';
 import {
   HOST_TIMINGS,
   PRESET_PURPOSES,
@@ -13,6 +14,7 @@ import {
 
 const PAGES = {
   'errors.md': { codes: codesTable() },
+  'metrics.md': { metrics: metricsTable() },
   'timing.md': { presets: presetsTable(), hosts: hostsTable() },
 };
 
@@ -35,6 +37,11 @@ for (const [name, tables] of Object.entries(PAGES)) {
 function codesTable() {
   const rows = Object.entries(ERROR_CODES).map(([code, meaning]) => [`\`${code}\``, meaning]);
   return table(['code', 'what it tells the caller'], rows);
+}
+
+function metricsTable() {
+  const rows = Object.entries(METRICS).map(([name, meaning]) => [`\`${name}\``, meaning]);
+  return table(['metric', 'what it counts'], rows);
 }
 
 function presetsTable() {

@@ -60,6 +60,7 @@ export {
 } from './base/index.js';
 export { EmitterEventBus } from './events/index.js';
 export type { NodeHost } from './kv/index.js';
+export * from './node/define-state-machine.js';
 export type { NodeOptions, QueryOptions, RaftNode, WaitOptions } from './node/index.js';
 export type * from './store/index.js';
 export { bytes, json, utf8 } from './store/index.js';

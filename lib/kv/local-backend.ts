@@ -73,10 +73,11 @@ export class LocalBackend implements KVBackend {
   }
 
   async execute(request: KVRequest, options: CallOptions): Promise<KVResponse> {
-    const { events, clock } = this.#options.host.settings;
+    const { events, clock, tracer } = this.#options.host.settings;
     const origin = { nodeId: this.id, group: this.#options.group.id };
     const operation = request.kind;
     const startedMs = clock.now();
+    const span = tracer.start(`quorate.${operation}`, origin);
     events.emit('client.requestReceived', () => ({ ...origin, operation }));
     const completed = (code: string | null): void => {
       events.emit('client.requestCompleted', () => {
@@ -86,9 +87,11 @@ export class LocalBackend implements KVBackend {
     try {
       const response = await this.#execute(request, options);
       completed(response.kind === 'conditionFailed' ? 'ERR_CONDITION' : null);
+      span.end();
       return response;
     } catch (error) {
       completed(QuorateError.is(error) ? error.code : 'ERR_INTERNAL');
+      span.end(error);
       throw error;
     }
   }

@@ -1,6 +1,7 @@
 import type { Entry } from '../base/index.js';
 import { at } from '../base/index.js';
 import type { LogStorage, Metrics, StateStorage } from '../interfaces/index.js';
+import { count } from '../observe/index.js';
 import type { Effect, HardState } from '../raft/index.js';
 
 type Write = Effect & { readonly kind: 'write' };
@@ -64,8 +65,8 @@ export class GroupDisk {
   async #persist({ hardState, entries }: Write): Promise<void> {
     if (hardState !== null) await this.#options.state.save(hardState);
     if (entries.length === 0) return;
-    this.#options.metrics.count('quorate_log_writes_total');
-    this.#options.metrics.count('quorate_log_entries_written_total', undefined, entries.length);
+    count(this.#options.metrics, 'quorate_log_writes_total');
+    count(this.#options.metrics, 'quorate_log_entries_written_total', entries.length);
     await this.#options.log.append(entries);
   }
 

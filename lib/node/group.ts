@@ -17,6 +17,7 @@ import type {
   Metrics,
   StateMachine,
 } from '../interfaces/index.js';
+import { count } from '../observe/index.js';
 import {
   type Configuration,
   type Effect,
@@ -283,6 +284,7 @@ export class Group {
   #applySome(): void {
     const index = this.#applier.run();
     if (index === null) return;
+    count(this.#options.metrics, 'quorate_entries_applied_total', index - this.#appliedIndex);
     this.#appliedIndex = index;
     this.#step({ kind: 'applied', index });
     this.calls.appliedThrough(index);
@@ -313,7 +315,8 @@ export class Group {
   }
 
   #electionTimedOut(): void {
-    const { events, origin } = this.#options;
+    const { events, origin, metrics } = this.#options;
+    count(metrics, 'quorate_elections_total');
     events.emit('timer.electionExpired', () => origin);
     const term = this.#raft.status().term;
     events.emit('raft.electionTimedOut', () => ({ ...origin, term }));

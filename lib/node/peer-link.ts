@@ -8,6 +8,7 @@ import {
 } from '../base/index.js';
 import type { NetworkTransport, StoredIdentity } from '../interfaces/index.js';
 import { Link, type PeerStatus, type Sender } from '../link/index.js';
+import { count } from '../observe/index.js';
 import type { Configuration, Message } from '../raft/index.js';
 import {
   decodePeerAnswer,
@@ -51,7 +52,7 @@ export class PeerLink {
   #adopting = false;
   #book: ReadonlyMap<NodeId, string>;
   #address: string | null = null;
-  #misdirected = 0;
+  #toldMisdirected = false;
 
   constructor(options: PeerLinkOptions) {
     this.#options = options;
@@ -171,8 +172,9 @@ export class PeerLink {
   }
 
   #dropMisdirected(message: Message): void {
-    this.#misdirected += 1;
-    if (this.#misdirected > 1) return;
+    count(this.#options.settings.metrics, 'quorate_messages_misdirected_total');
+    if (this.#toldMisdirected) return;
+    this.#toldMisdirected = true;
     const { kind, from, to } = message;
     const fields = { event: 'link.misdirected', kind, from, to, self: this.#self };
     const { logger } = this.#options.settings;

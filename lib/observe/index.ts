@@ -11,4 +11,5 @@
 export * from './function-logger.js';
 export * from './line-logger.js';
 export * from './memory-metrics.js';
+export { count, METRICS, type MetricName } from './metric-names.js';
 export * from './silent.js';
