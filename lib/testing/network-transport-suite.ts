@@ -45,7 +45,7 @@ export interface NetworkTransportSuite {
 }
 
 const MAX_FRAME_BYTES = 256 * 1024;
-const MAX_QUEUED_BYTES = 1024 * 1024;
+const MAX_QUEUED_BYTES = 512 * 1024;
 const LANES: readonly Lane[] = ['control', 'bulk'];
 
 /** Checks every line of the contract of `NetworkTransport`. */
@@ -134,12 +134,12 @@ export function networkTransportSuite(suite: NetworkTransportSuite): void {
       const frame = pattern(64 * 1024);
       let queued = 0;
       while (queued < 1000 && a.send('b', frame, 'bulk')) queued += 1;
-      assert.ok(queued >= 8, `only ${queued} frames of 64 KiB fit into a queue of 1 MiB`);
+      assert.ok(queued >= 4, `only ${queued} frames of 64 KiB fit into a queue of 512 KiB`);
       assert.ok(queued < 1000, 'the queue has no limit');
       assert.equal(a.send('b', bytes('heartbeat'), 'control'), true);
       await world.until('everything queued arrives', () => b.frames.length === queued + 1);
       assert.equal(b.texts('control').length, 1);
-      assert.equal(a.send('b', frame, 'bulk'), true, 'the lane is usable again');
+      await world.until('the lane is usable again', () => a.send('b', frame, 'bulk'));
     },
   );
 
