@@ -79,7 +79,8 @@ export class RaftLog {
     let low = this.#compacted.index;
     let high = Math.min(upTo, this.lastIndex);
     while (low < high) {
-      const middle = Math.ceil((low + high) / 2);
+      // The sum of two safe integers may be none; their distance is.
+      const middle = low + Math.ceil((high - low) / 2);
       if ((this.termAt(middle) ?? 0) <= term) low = middle;
       else high = middle - 1;
     }

@@ -1,0 +1,117 @@
+import { encodeUtf8, type Entry, type MemberId, packEntries, unreachable } from '../../lib/base/index.js';
+import type { Configuration, Effect, HardState, Message } from '../../lib/raft/index.js';
+
+/*
+ * How tests and scenarios of the core write things down: an entry or a position in the log is
+ * `term/index`, a log is a list of those, an effect is one line. Members are single letters.
+ */
+
+export const GROUP = 'g';
+
+/** Voters, learners and the outgoing half of a joint configuration, one letter each. */
+export function configurationOf(voters: string, learners = '', outgoing = ''): Configuration {
+  return {
+    clusterId: 'test',
+    incoming: [...voters],
+    outgoing: [...outgoing],
+    learners: [...learners],
+    addresses: new Map(
+      [...new Set(voters + outgoing + learners)].map((id) => [id, { peer: `${id}:1`, client: null }]),
+    ),
+  };
+}
+
+/** `2/5` as a position; `0/0` is before the first entry. */
+export function position(text: string): { readonly term: number; readonly index: number } {
+  const [term, index] = text.split('/').map(Number);
+  return { term: term ?? Number.NaN, index: index ?? Number.NaN };
+}
+
+/** `1/1 1/2 2/3` as entries. Equal positions are equal entries: the payload names the position. */
+export function entries(text: string): readonly Entry[] {
+  return text
+    .split(' ')
+    .filter((part) => part !== '')
+    .flatMap((part) => entry(position(part).term, position(part).index));
+}
+
+/** `count` entries of one term, from `firstIndex` on. */
+export function run(term: number, firstIndex: number, count: number): readonly Entry[] {
+  return Array.from({ length: count }, (_, i) => entry(term, firstIndex + i));
+}
+
+export function entry(term: number, index: number, payload = `${term}/${index}`): Entry {
+  const draft = { kind: 'command', commandVersion: 0, payload: encodeUtf8(payload) } as const;
+  return packEntries({ group: GROUP, term, firstIndex: index, logTimeMs: 0 }, [draft])[0]!;
+}
+
+export function lines(effects: readonly Effect[]): readonly string[] {
+  return effects.map(printEffect);
+}
+
+export function printEffect(effect: Effect): string {
+  switch (effect.kind) {
+    case 'write':
+      return `write #${effect.writeId}${printHardState(effect.hardState)} ${printLog(effect.entries)}`;
+    case 'send':
+      return `send ${effect.message.to} ${printMessage(effect.message)}`;
+    case 'apply':
+      return `apply ${printLog(effect.entries)}`;
+    case 'proposed':
+      return `proposed #${effect.proposalId} at ${effect.term}/${effect.firstIndex}`;
+    case 'proposalRejected':
+      return `proposal #${effect.proposalId} rejected: ${effect.reason}`;
+    case 'readReady':
+      return `read #${effect.readId} ready at ${effect.index}`;
+    case 'readRejected':
+      return `read #${effect.readId} rejected: ${effect.reason}`;
+    case 'configured':
+      return `configured ${printConfiguration(effect.configuration)}`;
+    case 'became':
+      return `${effect.role} at term ${effect.term}, leader ${effect.leader ?? '-'}`;
+    case 'electionTimedOut':
+      return 'election timed out';
+    default:
+      return unreachable(effect);
+  }
+}
+
+export function printMessage(message: Message): string {
+  const head = `${message.kind} term=${message.term}`;
+  switch (message.kind) {
+    case 'preVote':
+    case 'vote':
+      return `${head} last=${message.lastTerm}/${message.lastIndex}`;
+    case 'preVoteReply':
+    case 'voteReply':
+      return `${head} ${message.granted ? 'granted' : 'refused'}`;
+    case 'append': {
+      const { prevTerm, prevIndex, commitIndex } = message;
+      return `${head} prev=${prevTerm}/${prevIndex} commit=${commitIndex} ${printLog(message.entries)}`;
+    }
+    case 'appendAccepted':
+      return `${head} match=${message.matchIndex}`;
+    case 'appendRejected':
+      return `${head} prev=${message.prevIndex} hint=${message.hintTerm}/${message.hintIndex}`;
+    case 'heartbeat':
+      return `${head} commit=${message.commitIndex} round=${message.readRound}`;
+    case 'heartbeatReply':
+      return `${head} round=${message.readRound}`;
+    default:
+      return unreachable(message);
+  }
+}
+
+export function printLog(log: readonly Entry[]): string {
+  return `[${log.map(({ term, index }) => `${term}/${index}`).join(' ')}]`;
+}
+
+function printHardState(hardState: HardState | null): string {
+  return hardState === null ? '' : ` term=${hardState.term} vote=${hardState.votedFor ?? '-'}`;
+}
+
+function printConfiguration({ incoming, outgoing, learners }: Configuration): string {
+  const part = (name: string, members: readonly MemberId[]): string =>
+    members.length === 0 ? '' : ` ${name}=${members.join('')}`;
+  return `${incoming.join('')}${part('outgoing', outgoing)}${part('learners', learners)}`;
+}
