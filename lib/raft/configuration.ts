@@ -25,7 +25,9 @@ export function encodeConfiguration(configuration: Configuration): Uint8Array {
       incoming: [...incoming].sort(),
       outgoing: [...outgoing].sort(),
       learners: [...learners].sort(),
-      addresses: [...addresses].sort(([a], [b]) => (a < b ? -1 : 1)),
+      addresses: [...addresses]
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([member, { peer, client }]) => [member, { peer, client }]),
     }),
   );
 }
@@ -46,8 +48,12 @@ export function decodeConfiguration(payload: Uint8Array): Configuration {
     addresses: addressesIn(value),
   };
   const { incoming, outgoing, learners, addresses } = configuration;
-  for (const member of [...incoming, ...outgoing, ...learners]) {
+  const members = new Set([...incoming, ...outgoing, ...learners]);
+  for (const member of members) {
     if (!addresses.has(member)) throw malformed(`${member} has no address`);
+  }
+  for (const member of addresses.keys()) {
+    if (!members.has(member)) throw malformed(`${member} has an address and is no member`);
   }
   return configuration;
 }

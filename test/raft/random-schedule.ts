@@ -1,0 +1,313 @@
+import type { Entry, MemberId } from '../../lib/base/index.js';
+import { assert, at } from '../../lib/base/index.js';
+import type { Configuration, Effect, Message } from '../../lib/raft/index.js';
+import { SeededRandom } from '../../lib/testing/seeded-random.js';
+import { Member } from './harness.js';
+import { configurationOf } from './notation.js';
+
+/** What happened, counted, so that a test can say that it did. */
+export type Sightings =
+  | 'elections'
+  | 'commits'
+  | 'reads'
+  | 'truncations'
+  | 'oldTermCommits'
+  | 'lostWrites';
+
+interface Decided {
+  readonly entry: Entry;
+  /** The term of the leader that decided it. */
+  readonly term: number;
+}
+
+/** What a member has shown since it started. */
+interface Life {
+  term: number;
+  role: string;
+  lastIndex: number;
+  commitIndex: number;
+  appliedCount: number;
+}
+
+const TIMING = { heartbeatTicks: 1, electionMinTicks: 4, electionMaxTicks: 8 };
+
+/**
+ * A few real members under a network that loses, repeats and reorders, disks that hang and members
+ * that crash, all from one seed. After each step the promises of the paper are checked from outside:
+ * from what members send, write and apply, never from what they believe.
+ */
+export class RandomSchedule {
+  readonly #chance: SeededRandom;
+  readonly #configuration: Configuration;
+  readonly #members: readonly Member[];
+  readonly #down = new Set<MemberId>();
+  readonly #cut = new Set<MemberId>();
+  readonly #heldDisks = new Set<MemberId>();
+  readonly #messages: Message[] = [];
+  readonly #seen = new Map<Sightings, number>();
+  #isFair = false;
+  #nextId = 1;
+
+  readonly #leaders = new Map<number, MemberId>();
+  readonly #votes = new Map<string, MemberId>();
+  /** By `term/index`: the packed entry and the term before it. Two logs with both agree (Raft §5.3). */
+  readonly #written = new Map<string, { readonly packed: Uint8Array; readonly prevTerm: number }>();
+  readonly #decided: Decided[] = [];
+  readonly #lives = new Map<MemberId, Life>();
+  /** What was decided when each read began. */
+  readonly #reads = new Map<number, number>();
+
+  constructor(seed: string) {
+    this.#chance = new SeededRandom(seed);
+    const setup = this.#chance.fork('setup');
+    this.#configuration = [
+      configurationOf('abc'),
+      configurationOf('abcd', 'e'),
+      configurationOf('abcde'),
+      configurationOf('abc', '', 'cde'),
+    ][setup.below(4)]!;
+    const limits = {
+      maxAppendBytes: 1 + setup.below(200),
+      maxInflightAppends: 1 + setup.below(5),
+      maxInflightBytes: 1 + setup.below(1000),
+      maxUncommittedBytes: 200 + setup.below(4000),
+    };
+    this.#members = [...this.#configuration.addresses.keys()].map((id) => {
+      const timeouts = this.#chance.fork(`timeouts of ${id}`);
+      const random = (): number => timeouts.next();
+      return new Member(id, { configuration: this.#configuration, timing: TIMING, limits, random });
+    });
+    for (const { id } of this.#members) this.#beginLife(id, 0);
+  }
+
+  run(steps: number): ReadonlyMap<Sightings, number> {
+    for (let i = 0; i < steps; i += 1) this.#act();
+    this.#heal();
+    return this.#seen;
+  }
+
+  #act(): void {
+    const member = at(this.#members, this.#chance.below(this.#members.length));
+    const dice = this.#chance.next();
+    if (this.#down.has(member.id)) {
+      if (dice < 0.2) this.#down.delete(member.id);
+    } else if (dice < 0.6) this.#deliverOne();
+    else if (dice < 0.7) this.#perform(member, member.tick());
+    else if (dice < 0.85) this.#finishOneWrite(member);
+    else if (dice < 0.92) this.#perform(member, member.propose(this.#id(), `${this.#nextId}`));
+    else if (dice < 0.95) this.#read(member);
+    else if (dice < 0.97) toggle(this.#heldDisks, member.id, this.#chance.chance(0.15));
+    else if (dice < 0.99) toggle(this.#cut, member.id, this.#chance.chance(0.15));
+    else if (dice < 0.994) this.#crash(member);
+    else if (dice < 0.995) this.#perform(member, member.campaign());
+  }
+
+  /** One message, seldom the oldest; sometimes lost, sometimes not for the last time. */
+  #deliverOne(): void {
+    if (this.#messages.length === 0) return;
+    const reorder = !this.#isFair && this.#chance.chance(0.3);
+    const position = reorder ? this.#chance.below(this.#messages.length) : 0;
+    const message = at(this.#messages, position);
+    if (this.#isFair || !this.#chance.chance(0.07)) this.#messages.splice(position, 1);
+    const isLost = this.#cut.has(message.from) !== this.#cut.has(message.to);
+    const receiver = this.#members.find(({ id }) => id === message.to);
+    if (receiver === undefined || this.#down.has(receiver.id)) return;
+    if (!this.#isFair && (isLost || this.#chance.chance(0.05))) return;
+    this.#perform(receiver, receiver.receive(message));
+  }
+
+  #finishOneWrite(member: Member): void {
+    if (!this.#isFair && this.#heldDisks.has(member.id)) return;
+    // Joined writes are reported once, by the last.
+    const count = 1 + this.#chance.below(3);
+    let last: number | null = null;
+    for (let i = 0; i < count; i += 1) last = member.disk.finishOne()?.writeId ?? last;
+    if (last !== null) this.#perform(member, member.step({ kind: 'written', writeId: last }));
+  }
+
+  #read(member: Member): void {
+    const id = this.#id();
+    this.#reads.set(id, this.#decided.length);
+    this.#perform(member, member.read(id));
+  }
+
+  #crash(member: Member): void {
+    const pending = member.disk.pending.length;
+    const reached = this.#chance.below(pending + 1);
+    if (reached < pending) this.#sight('lostWrites');
+    const term = member.disk.hardState?.term ?? 0;
+    member.restart(reached, this.#chance.chance(0.5));
+    assert(member.status.term >= term, 'a term that was saved survives a crash');
+    this.#beginLife(member.id, member.status.term);
+    this.#down.add(member.id);
+  }
+
+  #beginLife(id: MemberId, term: number): void {
+    const { lastIndex } = at(this.#members, this.#members.findIndex((one) => one.id === id)).status;
+    this.#lives.set(id, { term, role: 'follower', lastIndex, commitIndex: 0, appliedCount: 0 });
+  }
+
+  #perform(member: Member, effects: readonly Effect[]): void {
+    for (const effect of effects) {
+      if (effect.kind === 'send') this.#onSend(effect.message);
+      if (effect.kind === 'write') this.#onWrite(member, effect.entries);
+      if (effect.kind === 'readReady') this.#onReadReady(effect.readId, effect.index);
+    }
+    this.#checkStatus(member);
+    for (const effect of effects) if (effect.kind === 'apply') this.#onApply(member, effect.entries);
+  }
+
+  #onSend(message: Message): void {
+    this.#messages.push(message);
+    const { kind, from, to, term } = message;
+    if (kind === 'vote') this.#voted(from, from, term);
+    if (kind === 'voteReply' && message.granted) this.#voted(from, to, term);
+    if (kind === 'append' || kind === 'heartbeat') this.#leads(from, term);
+  }
+
+  /** One vote a term, whatever crashed in between (Raft §5.2). */
+  #voted(voter: MemberId, candidate: MemberId, term: number): void {
+    const key = `${voter} in ${term}`;
+    assert((this.#votes.get(key) ?? candidate) === candidate, 'a member votes once a term');
+    this.#votes.set(key, candidate);
+    const stored = at(this.#members, this.#members.findIndex(({ id }) => id === voter)).disk.hardState;
+    const isStored = stored !== null && (stored.term > term || (stored.term === term && stored.votedFor === candidate));
+    assert(isStored, 'a vote is durable when it leaves');
+  }
+
+  /** Election Safety (Raft §5.2). */
+  #leads(leader: MemberId, term: number): void {
+    assert((this.#leaders.get(term) ?? leader) === leader, 'a term has one leader');
+    this.#leaders.set(term, leader);
+  }
+
+  /** Log Matching (Raft §5.3), by induction over what is written after what. */
+  #onWrite(member: Member, added: readonly Entry[]): void {
+    const first = added[0];
+    if (first === undefined) return;
+    const life = this.#lives.get(member.id)!;
+    if (first.index <= life.lastIndex) this.#sight('truncations');
+    life.lastIndex = at(added, added.length - 1).index;
+    let previous = member.log.find(({ index }) => index === first.index - 1)?.term ?? 0;
+    for (const { term, index, packed } of added) {
+      const known = this.#written.get(`${term}/${index}`);
+      assert(known === undefined || equal(known.packed, packed), 'a term and an index name one entry');
+      assert(known === undefined || known.prevTerm === previous, 'logs that agree once agree before');
+      if (known === undefined) this.#written.set(`${term}/${index}`, { packed, prevTerm: previous });
+      previous = term;
+    }
+  }
+
+  /** A read sees what was decided before it began (Thesis §6.4). */
+  #onReadReady(readId: number, index: number): void {
+    assert(index >= this.#reads.get(readId)!, 'a read sees all that was decided when it began');
+    this.#sight('reads');
+  }
+
+  #checkStatus(member: Member): void {
+    const { term, role, commitIndex, durableIndex } = member.status;
+    const life = this.#lives.get(member.id)!;
+    assert(term >= life.term, 'the term never goes back');
+    assert(commitIndex >= life.commitIndex, 'the commit index never goes back');
+    assert(durableIndex <= member.disk.log.length, 'what is called durable is on disk');
+    if (role === 'leader' && (life.role !== 'leader' || life.term !== term)) this.#onElected(member, term);
+    for (let index = life.commitIndex + 1; index <= commitIndex; index += 1) {
+      this.#onCommitted(member, at(member.log, index - 1), term);
+    }
+    life.term = term;
+    life.role = role;
+    life.commitIndex = commitIndex;
+  }
+
+  /** Leader Completeness (Raft §5.4): a leader holds what earlier terms decided. */
+  #onElected(member: Member, term: number): void {
+    this.#leads(member.id, term);
+    this.#sight('elections');
+    this.#decided.forEach((decided, i) => {
+      if (decided.term >= term) return;
+      assert(member.log[i]?.term === decided.entry.term, 'a leader holds what was decided before it');
+    });
+  }
+
+  #onCommitted(member: Member, entry: Entry, term: number): void {
+    const known = this.#decided[entry.index - 1];
+    if (known !== undefined) {
+      assert(equal(known.entry.packed, entry.packed), 'what is decided never changes');
+      return;
+    }
+    assert(this.#decided.length === entry.index - 1, 'entries are decided in order');
+    assert(this.#isOnQuorum(entry), 'what is decided is on the disks of a quorum');
+    this.#decided.push({ entry, term });
+    this.#sight('commits');
+    if (entry.term < term) this.#sight('oldTermCommits');
+    assert(member.status.role === 'leader', 'a leader is the first to know');
+  }
+
+  #isOnQuorum({ index, packed }: Entry): boolean {
+    const { incoming, outgoing } = this.#configuration;
+    const holders = this.#members.filter(({ disk }) => {
+      const stored = disk.log[index - 1];
+      return stored !== undefined && equal(stored.packed, packed);
+    });
+    return [incoming, outgoing].every(
+      (voters) =>
+        voters.length === 0 ||
+        holders.filter(({ id }) => voters.includes(id)).length * 2 > voters.length,
+    );
+  }
+
+  /** State Machine Safety (Raft §5.4.3): everybody applies the same, in order, each entry once. */
+  #onApply(member: Member, entries: readonly Entry[]): void {
+    const life = this.#lives.get(member.id)!;
+    for (const { index, packed } of entries) {
+      life.appliedCount += 1;
+      assert(index === life.appliedCount, 'entries are applied in order, without a gap');
+      assert(equal(at(this.#decided, index - 1).entry.packed, packed), 'what is applied is decided');
+      const stored = member.disk.log[index - 1];
+      assert(stored !== undefined && equal(stored.packed, packed), 'what is applied is on disk here');
+    }
+    this.#perform(member, member.step({ kind: 'applied', index: life.appliedCount }));
+  }
+
+  /** With everything whole again a leader is found, a proposal decided, and all apply the same. */
+  #heal(): void {
+    this.#isFair = true;
+    this.#down.clear();
+    this.#cut.clear();
+    this.#heldDisks.clear();
+    let wanted = Number.POSITIVE_INFINITY;
+    for (let round = 0; round < 300; round += 1) {
+      for (const member of this.#members) this.#perform(member, member.tick());
+      for (let i = 0; i < 40; i += 1) {
+        for (let count = this.#messages.length; count > 0; count -= 1) this.#deliverOne();
+        for (const member of this.#members) while (member.disk.pending.length > 0) this.#finishOneWrite(member);
+      }
+      const leader = this.#members.find(({ status }) => status.role === 'leader');
+      if (wanted === Number.POSITIVE_INFINITY && leader !== undefined && round > 20) {
+        const proposed = leader.propose(this.#id(), 'healed');
+        this.#perform(leader, proposed);
+        if (proposed.some(({ kind }) => kind === 'proposed')) wanted = leader.status.lastIndex;
+      }
+      if (this.#members.every(({ status }) => status.appliedIndex >= wanted)) return;
+    }
+    assert(false, 'a cluster that is whole again decides and applies');
+  }
+
+  #id(): number {
+    this.#nextId += 1;
+    return this.#nextId;
+  }
+
+  #sight(sight: Sightings): void {
+    this.#seen.set(sight, (this.#seen.get(sight) ?? 0) + 1);
+  }
+}
+
+function toggle(set: Set<MemberId>, id: MemberId, isIn: boolean): void {
+  if (isIn) set.add(id);
+  else set.delete(id);
+}
+
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
