@@ -68,6 +68,8 @@ const RETRIABLE: ReadonlySet<ErrorCode> = new Set([
 export class QuorateError extends Error {
   readonly code: ErrorCode;
   readonly outcome: Outcome;
+  /** The message without the code that stands before it. */
+  readonly reason: string;
   readonly leader: LeaderHint | null;
   /** For ERR_CONDITION: what the key holds now (null: nothing). Otherwise undefined. */
   readonly entry: unknown;
@@ -79,6 +81,7 @@ export class QuorateError extends Error {
     );
     this.name = code === 'ERR_ABORTED' ? 'AbortError' : 'QuorateError';
     this.code = code;
+    this.reason = options.message;
     this.outcome = options.outcome ?? 'rejected';
     this.leader = options.leader ?? null;
     this.entry = options.entry;

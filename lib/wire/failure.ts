@@ -69,13 +69,9 @@ function leaderFromWire(wire: quorate.v1.LeaderHint.$Properties): LeaderHint {
   };
 }
 
-/** The message as it was given to the constructor, which puts the code before it. */
-function messageOf(error: QuorateError): string {
-  const prefix = `${error.code}: `;
-  const { message } = error;
-  const text = message.startsWith(prefix) ? message.slice(prefix.length) : message;
+function messageOf({ reason }: QuorateError): string {
   // A lone surrogate, which a message may quote and a cut may leave, has no UTF-8.
-  return text.slice(0, MAX_MESSAGE_LENGTH).replaceAll(LONE_SURROGATE, '\u{fffd}');
+  return reason.slice(0, MAX_MESSAGE_LENGTH).replaceAll(LONE_SURROGATE, '\u{fffd}');
 }
 
 function isErrorCode(value: string): value is ErrorCode {
