@@ -13,3 +13,4 @@
  */
 export { type ChannelHandler, Link, type LinkOptions, type RequestOptions } from './link.js';
 export type { DropReason, PeerStatus, Sender } from './peers.js';
+export { PendingRequests, type Waiting } from './pending-requests.js';

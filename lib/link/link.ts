@@ -82,7 +82,7 @@ export class Link implements AsyncDisposable {
   readonly #maxPayloadBytes: number;
   readonly #handlers = new Map<Channel, ChannelHandler>();
   readonly #peers = new PeerTable();
-  readonly #pending: PendingRequests;
+  readonly #pending: PendingRequests<Uint8Array>;
   #clusterId: string | null;
   #identity: Uint8Array;
   #closing: Promise<void> | null = null;
@@ -183,7 +183,7 @@ export class Link implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    this.#pending.close();
+    this.#pending.close('the node was closed');
     await this.#options.transport.close();
   }
 

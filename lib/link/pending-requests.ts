@@ -1,19 +1,20 @@
-import { assert, type NodeId, QuorateError } from '../base/index.js';
+import { assert, QuorateError } from '../base/index.js';
 import type { Clock, Random, Timer } from '../interfaces/index.js';
-import type { Channel } from '../wire/index.js';
 
 /** One request that was sent and not answered. */
 export interface Waiting {
-  readonly to: NodeId;
-  readonly channel: Channel;
+  /** Who is asked, as people know it. */
+  readonly to: string;
+  /** What the answer must come back on. */
+  readonly channel: string;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
 }
 
-interface Pending extends Waiting {
+interface Pending<Answer> extends Waiting {
   readonly dueMs: number;
   readonly onAbort: () => void;
-  readonly resolve: (payload: Uint8Array) => void;
+  readonly resolve: (answer: Answer) => void;
   readonly reject: (error: QuorateError) => void;
 }
 
@@ -26,9 +27,9 @@ const CORRELATIONS = 0x1_0000_0000;
  * deadline (at most 20 ms late), its signal, the loss of its peer, or `close`. All but the answer
  * leave the outcome unknown, because the request was sent.
  */
-export class PendingRequests {
+export class PendingRequests<Answer> {
   readonly #clock: Clock;
-  readonly #pending = new Map<number, Pending>();
+  readonly #pending = new Map<number, Pending<Answer>>();
   #lastCorrelation: number;
   #sweep: { readonly dueMs: number; readonly timer: Timer } | null = null;
 
@@ -51,7 +52,7 @@ export class PendingRequests {
     return this.#lastCorrelation;
   }
 
-  wait(correlation: number, waiting: Waiting): Promise<Uint8Array> {
+  wait(correlation: number, waiting: Waiting): Promise<Answer> {
     assert(!this.#pending.has(correlation), 'a correlation belongs to one request');
     const { signal, timeoutMs } = waiting;
     const dueMs = this.#clock.now() + timeoutMs;
@@ -66,30 +67,28 @@ export class PendingRequests {
   /** False when nothing waits for it: the answer is late, or of another peer or channel. */
   settle(
     correlation: number,
-    from: NodeId,
-    channel: Channel,
-    answer: Uint8Array | QuorateError,
+    from: string,
+    channel: string,
+    answer: Answer | QuorateError,
   ): boolean {
     const pending = this.#pending.get(correlation);
     if (pending?.to !== from || pending.channel !== channel) return false;
     this.#remove(correlation, pending);
-    if (answer instanceof Uint8Array) pending.resolve(answer);
-    else pending.reject(answer);
+    if (QuorateError.is(answer)) pending.reject(answer);
+    else pending.resolve(answer);
     return true;
   }
 
-  failAllTo(peer: NodeId, reason: string): void {
+  failAllTo(to: string, reason: string): void {
     for (const [correlation, pending] of [...this.#pending]) {
-      if (pending.to === peer) this.#fail(correlation, lostAfterSending(peer, reason));
+      if (pending.to === to) this.#fail(correlation, lostAfterSending(to, reason));
     }
   }
 
-  close(): void {
+  /** Settles everything; `message` says what was closed. */
+  close(message: string): void {
     for (const correlation of [...this.#pending.keys()]) {
-      this.#fail(
-        correlation,
-        new QuorateError('ERR_CLOSED', { message: 'the node was closed', outcome: 'unknown' }),
-      );
+      this.#fail(correlation, new QuorateError('ERR_CLOSED', { message, outcome: 'unknown' }));
     }
   }
 
@@ -100,7 +99,7 @@ export class PendingRequests {
     pending.reject(error);
   }
 
-  #remove(correlation: number, pending: Pending): void {
+  #remove(correlation: number, pending: Pending<Answer>): void {
     this.#pending.delete(correlation);
     pending.signal?.removeEventListener('abort', pending.onAbort);
     if (this.#pending.size > 0) return;
@@ -140,9 +139,9 @@ function noAnswer({ to, timeoutMs }: Waiting): QuorateError {
   });
 }
 
-function lostAfterSending(peer: NodeId, reason: string): QuorateError {
+function lostAfterSending(to: string, reason: string): QuorateError {
   return new QuorateError('ERR_UNREACHABLE', {
-    message: `the connection to ${peer} was lost before it answered: ${reason}`,
+    message: `the connection to ${to} was lost before it answered: ${reason}`,
     outcome: 'unknown',
   });
 }
