@@ -1,0 +1,216 @@
+import { type Limits, maxFrameBytes, QuorateError, unreachable } from '../base/index.js';
+import type { FrameConnection, Logger } from '../interfaces/index.js';
+import type { KVBackend, KVRequest } from '../store/index.js';
+import {
+  CLIENT_PROTOCOL_VERSION,
+  type ClientAnswer,
+  type ClientCall,
+  type ClientFrame,
+  decodeClientFrame,
+  encodeServerFrame,
+  type ServerFrame,
+  type ServerHello,
+} from '../wire/index.js';
+import { validateRequest } from './request-validation.js';
+
+export interface ClientSessionOptions {
+  readonly connection: FrameConnection;
+  readonly backend: KVBackend;
+  readonly limits: Limits;
+  /** Says who the client is in every line. */
+  readonly logger: Logger;
+}
+
+/** Calls of one connection that may wait for an answer: one client must not use up those of all. */
+const MAX_CALLS_PER_CONNECTION = 1024;
+
+/**
+ * One client's connection: a hello, then calls that are carried out side by side and answered as
+ * they are done. What a client must not send ends its connection and nobody else's.
+ */
+export class ClientSession {
+  readonly #options: ClientSessionOptions;
+  readonly #maxFrameBytes: number;
+  readonly #maxCalls: number;
+  /** By the id of the call; aborted when the client is gone. */
+  readonly #calls = new Map<number, AbortController>();
+  #greeted = false;
+  #draining = false;
+  #over = false;
+  #onIdle: () => void = () => {};
+
+  constructor(options: ClientSessionOptions) {
+    this.#options = options;
+    this.#maxFrameBytes = maxFrameBytes(options.limits);
+    this.#maxCalls = Math.min(MAX_CALLS_PER_CONNECTION, options.limits.maxPendingCalls);
+  }
+
+  onFrame(bytes: Uint8Array): void {
+    if (this.#over) return;
+    let frame: ClientFrame;
+    try {
+      frame = decodeClientFrame(bytes);
+    } catch (error) {
+      if (!QuorateError.is(error)) throw error;
+      this.#refuse(error);
+      return;
+    }
+    if (frame.kind === 'hello') this.#onHello(frame.protocolVersion);
+    else this.#onRequest(frame);
+  }
+
+  /** The client is gone: nobody waits for what is under way. */
+  onClose(reason: string): void {
+    this.#over = true;
+    for (const call of this.#calls.values()) call.abort(new Error(`the client is gone: ${reason}`));
+  }
+
+  /** Refuses further calls, and resolves when those under way are answered. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    if (this.#calls.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+    });
+  }
+
+  #onHello(protocolVersion: number): void {
+    if (this.#greeted) {
+      this.#refuse(protocolError('a second hello'));
+      return;
+    }
+    if (protocolVersion !== CLIENT_PROTOCOL_VERSION) {
+      const ours = `this server speaks ${CLIENT_PROTOCOL_VERSION}`;
+      this.#refuse(protocolError(`client protocol version ${protocolVersion}; ${ours}`));
+      return;
+    }
+    this.#greeted = true;
+    try {
+      this.#send({ kind: 'hello', ...this.#hello() });
+    } catch (error) {
+      this.#refuse(this.#failureOf(error));
+    }
+  }
+
+  #hello(): ServerHello {
+    const { backend } = this.#options;
+    return {
+      protocolVersion: CLIENT_PROTOCOL_VERSION,
+      nodeId: backend.id,
+      clusterId: backend.status().clusterId,
+      maxKeyBytes: backend.maxKeyBytes,
+      maxValueBytes: backend.maxValueBytes,
+      maxPendingCalls: this.#maxCalls,
+    };
+  }
+
+  #onRequest({ id, timeoutMs, call }: Extract<ClientFrame, { kind: 'request' }>): void {
+    if (!this.#greeted) this.#refuse(protocolError('a request before the hello'));
+    else if (this.#calls.has(id)) this.#refuse(protocolError('the id of a call under way'));
+    else void this.#answer(id, call, timeoutMs);
+  }
+
+  /** Carries a call out and answers it. Never rejects. */
+  async #answer(id: number, call: ClientCall, timeoutMs: number): Promise<void> {
+    const controller = new AbortController();
+    let answer: ClientAnswer;
+    try {
+      this.#admit();
+      this.#calls.set(id, controller);
+      answer = await this.#carryOut(call, Math.max(1, timeoutMs), controller.signal);
+    } catch (error) {
+      answer = { kind: 'failure', error: this.#failureOf(error) };
+    }
+    // A call that was not admitted has no place in the table to give back.
+    if (this.#calls.get(id) === controller) this.#calls.delete(id);
+    if (!this.#over) this.#sendAnswer(id, answer);
+    if (this.#calls.size === 0) this.#onIdle();
+  }
+
+  #admit(): void {
+    if (this.#draining) {
+      throw new QuorateError('ERR_CLOSED', { message: 'the server is closing' });
+    }
+    if (this.#calls.size >= this.#maxCalls) {
+      const message = `${this.#maxCalls} calls of this connection wait for answers`;
+      throw new QuorateError('ERR_BUSY', { message });
+    }
+  }
+
+  async #carryOut(call: ClientCall, timeoutMs: number, signal: AbortSignal): Promise<ClientAnswer> {
+    const { backend } = this.#options;
+    switch (call.kind) {
+      case 'status':
+        return { kind: 'status', status: backend.status() };
+      case 'ready':
+        await backend.ready({ timeoutMs, signal });
+        return { kind: 'ready' };
+      case 'get':
+      case 'put':
+      case 'delete':
+      case 'range':
+      case 'release':
+        return this.#execute(call, timeoutMs, signal);
+      default:
+        return unreachable(call);
+    }
+  }
+
+  async #execute(
+    request: KVRequest,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<ClientAnswer> {
+    const { backend } = this.#options;
+    // The store at the client has looked as well, but the client may be anybody's.
+    validateRequest(request, backend);
+    return backend.execute(request, { timeoutMs, signal });
+  }
+
+  #failureOf(error: unknown): QuorateError {
+    if (QuorateError.is(error)) return error;
+    const fields = { event: 'server.callFailed', error };
+    this.#options.logger.error(fields, 'The store failed in a way that it must not.');
+    // What failed says nothing about what was done before. Its text and stack are nobody else's.
+    const message = 'the server failed while it carried out the call';
+    return new QuorateError('ERR_CLOSED', { message, outcome: 'unknown' });
+  }
+
+  #sendAnswer(id: number, answer: ClientAnswer): void {
+    const frame = encodeServerFrame({ kind: 'response', id, answer });
+    if (frame.length <= this.#maxFrameBytes) {
+      this.#sendBytes(frame);
+      return;
+    }
+    const message = `the answer has ${frame.length} bytes; ask for fewer entries at once`;
+    const error = new QuorateError('ERR_TOO_LARGE', { message });
+    this.#send({ kind: 'response', id, answer: { kind: 'failure', error } });
+  }
+
+  #send(frame: ServerFrame): void {
+    this.#sendBytes(encodeServerFrame(frame));
+  }
+
+  #sendBytes(frame: Uint8Array): void {
+    if (this.#options.connection.send(frame)) return;
+    // An answer that is left out would be waited for; a connection that ends is noticed.
+    this.#end('the client does not read its answers');
+  }
+
+  #refuse(error: QuorateError): void {
+    this.#options.connection.send(encodeServerFrame({ kind: 'refusal', error }));
+    this.#end(error.reason);
+  }
+
+  #end(reason: string): void {
+    if (this.#over) return;
+    const fields = { event: 'server.clientRefused', reason };
+    this.#options.logger.warn(fields, 'A client connection was closed from here.');
+    this.#over = true;
+    this.#options.connection.close();
+  }
+}
+
+function protocolError(message: string): QuorateError {
+  return new QuorateError('ERR_PROTOCOL', { message });
+}
