@@ -1,6 +1,6 @@
 /**
- * What tests need: for each port a suite that checks its contract, free of any runner, and time and
- * chance that a test decides.
+ * What tests need: a whole cluster in one process, the simulator that drives one from a seed, for each
+ * port a suite that checks its contract, free of any runner, and time and chance that a test decides.
  *
  * @module quorate/testing
  */
@@ -15,4 +15,6 @@ export * from './state-storage-suite.js';
 export * from './storage-engine-suite.js';
 export * from './storage-ports.js';
 export * from './suite.js';
+export { openTestCluster, type TestCluster, type TestClusterOptions } from './test-cluster.js';
+export type { TestNode } from './test-node.js';
 export { VirtualClock } from './virtual-clock.js';
