@@ -9,6 +9,11 @@ import { type Backoff, PeerLane } from './peer-lane.js';
 import { DEFAULT_DEADLINES, type Deadlines, Sweeper } from './sweeper.js';
 
 export interface TcpTransportOptions {
+  /**
+   * Where to listen, `host:port`, when that is not the address that others dial: behind NAT, in a
+   * container, on all interfaces. Default: the node's own entry in `members`.
+   */
+  readonly listen?: string | undefined;
   readonly deadlines?: { readonly [K in keyof Deadlines]?: number | undefined } | undefined;
   readonly backoff?: { readonly [K in keyof Backoff]?: number | undefined } | undefined;
   /**
@@ -44,6 +49,7 @@ interface Running {
 }
 
 class TcpTransport implements NetworkTransport {
+  readonly #listen: string | null;
   readonly #deadlines: Deadlines;
   readonly #backoff: Backoff;
   readonly #maxUngreeted: number;
@@ -59,6 +65,7 @@ class TcpTransport implements NetworkTransport {
   #closing: Promise<void> | null = null;
 
   constructor(options: TcpTransportOptions) {
+    this.#listen = options.listen ?? null;
     this.#deadlines = fillIn(DEFAULT_DEADLINES, options.deadlines ?? {});
     this.#backoff = fillIn(DEFAULT_BACKOFF, options.backoff ?? {});
     this.#maxUngreeted = options.maxUngreeted ?? DEFAULT_MAX_UNGREETED;
@@ -71,13 +78,14 @@ class TcpTransport implements NetworkTransport {
     if (this.#starting) {
       throw new QuorateError('ERR_CONFIG', { message: 'a transport is started once' });
     }
-    if (context.listen === null) {
+    const address = this.#listen ?? context.listen;
+    if (address === null) {
       throw new QuorateError('ERR_CONFIG', { message: 'TCP needs an address to listen on' });
     }
     this.#starting = true;
     const limiter = new LogLimiter(context.logger, context.clock);
     const running = { context, limiter, sweeper: new Sweeper(context.clock, this.#deadlines) };
-    const listening = await listen(context.listen, (socket) => this.#onConnection(running, socket));
+    const listening = await listen(address, (socket) => this.#onConnection(running, socket));
     if (this.#closing !== null) {
       listening.server.close();
       throw new QuorateError('ERR_CLOSED', {
