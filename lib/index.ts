@@ -62,6 +62,7 @@ export { EmitterEventBus } from './events/index.js';
 export type { NodeHost } from './kv/index.js';
 export * from './node/define-state-machine.js';
 export type { NodeOptions, QueryOptions, RaftNode, WaitOptions } from './node/index.js';
+export { type LineLoggerOptions, type LogLevel, lineLogger } from './observe/index.js';
 export type * from './store/index.js';
 export { bytes, json, utf8 } from './store/index.js';
-export type { TimingOptions, TimingPreset } from './timing/index.js';
+export { TIMING_PRESETS, type TimingOptions, type TimingPreset } from './timing/index.js';
