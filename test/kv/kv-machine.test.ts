@@ -262,6 +262,20 @@ t.test(
   },
 );
 
+t.test('what a large view held is freed bit by bit, by the changes that follow', async (t) => {
+  const machine = new KVMachine();
+  const count = 80_000;
+  for (let i = 0; i < count; i += 1) put(machine, `k${i}`, 'v');
+  const view = machine.view();
+  for (let i = 0; i < count; i += 1) put(machine, `k${i}`, 'w');
+  t.equal(machine.usage.slotCount, 2 * count);
+  view.release();
+  const after = machine.usage.slotCount;
+  t.ok(after < 2 * count && after > count, 'a release frees some, not all at once');
+  for (let i = 0; i < count / 8; i += 1) put(machine, 'k', 'x');
+  t.equal(machine.usage.slotCount, count + 1);
+});
+
 t.test(
   'a snapshot is the state of the moment it was asked for, and leaving it early releases it',
   async (t) => {
