@@ -1,17 +1,28 @@
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+} from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { FileLayer, OpenFile } from '../../lib/interfaces/index.js';
 
 /** The file system of the machine. */
 export const nodeFiles: FileLayer = {
   async makeFolder(path) {
-    const firstMade = await mkdir(path, { recursive: true });
-    if (firstMade === undefined) return;
-    for (let made = path; ; made = dirname(made)) {
-      await nodeFiles.syncFolder(dirname(made));
-      if (made === firstMade || made === dirname(made)) return;
-    }
+    if (await isFolder(path)) return;
+    const parent = dirname(path);
+    // Not `recursive`: with it, Node tries for ever where a file system refuses with ENOENT.
+    if (parent !== path) await nodeFiles.makeFolder(parent);
+    await mkdir(path).catch(async (error: unknown) => {
+      if (!(await isFolder(path))) throw error;
+    });
+    await nodeFiles.syncFolder(parent);
   },
   async list(path) {
     const names = (await orNull(readdir(path))) ?? [];
@@ -87,6 +98,13 @@ class NodeFile implements OpenFile {
   async close(): Promise<void> {
     await this.#handle.close();
   }
+}
+
+/** Whether the folder is there. A file in its place is an error. */
+async function isFolder(path: string): Promise<boolean> {
+  const found = await orNull(stat(path));
+  if (found !== null && !found.isDirectory()) throw new Error(`${path} is not a directory`);
+  return found !== null;
 }
 
 async function orNull<T>(call: Promise<T>): Promise<T | null> {

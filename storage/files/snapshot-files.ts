@@ -41,8 +41,9 @@ export class SnapshotFiles implements SnapshotStorage {
   create(draft: SnapshotDraft): Promise<SnapshotWriter> {
     const id = snapshotIdStart(draft) + randomBytes(8).toString('hex');
     return this.#attempt(async () => {
-      const writer = await SnapshotFileWriter.create(this.#place(id), draft, (isCommitted) => {
-        this.#writers.delete(writer);
+      const place = this.#place(id);
+      const writer = await SnapshotFileWriter.create(place, draft, (ended, isCommitted) => {
+        this.#writers.delete(ended);
         if (isCommitted) this.#verified.add(id);
       });
       this.#writers.add(writer);

@@ -12,6 +12,9 @@ import { CHUNK_BYTES, encodeChunk, encodeFooter, encodeHeader } from './snapshot
 import type { SnapshotPlace } from './snapshot-reader.js';
 import { TEMPORARY_SUFFIX } from './whole-file.js';
 
+/** Told once, when a writer was committed or aborted. */
+type OnEnd = (writer: SnapshotFileWriter, isCommitted: boolean) => void;
+
 /**
  * A snapshot on its way to disk. It has a temporary name until it is complete and synced, so that a
  * crash leaves either the snapshot or nothing. A failure, a full disk say, only aborts it.
@@ -21,7 +24,7 @@ export class SnapshotFileWriter implements SnapshotWriter {
   readonly #draft: SnapshotDraft;
   readonly #file: OpenFile;
   readonly #headerCrc: number;
-  readonly #onEnd: (isCommitted: boolean) => void;
+  readonly #onEnd: OnEnd;
   #offset: number;
   /** Content that does not fill a chunk yet. */
   #rest: Uint8Array = new Uint8Array(0);
@@ -34,11 +37,7 @@ export class SnapshotFileWriter implements SnapshotWriter {
     place: SnapshotPlace,
     draft: SnapshotDraft,
     file: OpenFile,
-    started: {
-      readonly offset: number;
-      readonly headerCrc: number;
-      readonly onEnd: (isCommitted: boolean) => void;
-    },
+    started: { readonly offset: number; readonly headerCrc: number; readonly onEnd: OnEnd },
   ) {
     this.#place = place;
     this.#draft = draft;
@@ -51,7 +50,7 @@ export class SnapshotFileWriter implements SnapshotWriter {
   static async create(
     place: SnapshotPlace,
     given: SnapshotDraft,
-    onEnd: (isCommitted: boolean) => void,
+    onEnd: OnEnd,
   ): Promise<SnapshotFileWriter> {
     const draft = { ...given, configuration: copyBytes(given.configuration) };
     const { bytes, headerBytes, headerCrc } = encodeHeader(place.group, draft);
@@ -98,9 +97,10 @@ export class SnapshotFileWriter implements SnapshotWriter {
       await files.rename(path + TEMPORARY_SUFFIX, path);
       await files.syncFolder(dirname(path));
     } catch (error) {
+      this.#onEnd(this, false);
       throw storageFailed(path, error);
     }
-    this.#onEnd(true);
+    this.#onEnd(this, true);
     return {
       ...this.#draft,
       configuration: copyBytes(this.#draft.configuration),
@@ -112,7 +112,7 @@ export class SnapshotFileWriter implements SnapshotWriter {
   async abort(): Promise<void> {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#onEnd(false);
+    this.#onEnd(this, false);
     const path = this.#place.path + TEMPORARY_SUFFIX;
     try {
       await this.#file.close();

@@ -1,0 +1,143 @@
+import { dirname } from 'node:path';
+import { InvariantViolation } from '../../lib/base/index.js';
+import type { FileLayer, OpenFile } from '../../lib/interfaces/index.js';
+
+interface Content {
+  current: Uint8Array;
+  durable: Uint8Array;
+}
+
+/** What a power cut leaves of what was not synced. */
+export type Remains = 'nothing' | 'half' | 'all';
+
+/**
+ * Files in memory that know what is durable: contents once they are synced, names once their folder
+ * is. Made to crash at the nth call: that write is cut in half, and every later call fails.
+ */
+export class CrashingFiles implements FileLayer {
+  readonly #names = new Map<string, Content>();
+  readonly #durableNames = new Map<string, Content>();
+  #callsLeft = Number.POSITIVE_INFINITY;
+
+  crashAfter(calls: number): void {
+    this.#callsLeft = calls;
+  }
+
+  get hasCrashed(): boolean {
+    return this.#callsLeft < 0;
+  }
+
+  /** The disk as the next start finds it. */
+  afterPowerCut(remains: Remains): CrashingFiles {
+    const next = new CrashingFiles();
+    for (const [path, content] of remains === 'nothing' ? this.#durableNames : this.#names) {
+      const bytes = left(content, remains);
+      const kept = { current: bytes, durable: new Uint8Array(bytes) };
+      next.#names.set(path, kept);
+      next.#durableNames.set(path, kept);
+    }
+    return next;
+  }
+
+  async makeFolder(): Promise<void> {
+    this.#call();
+  }
+
+  async list(path: string): Promise<readonly string[]> {
+    this.#call();
+    const inside = [...this.#names.keys()].filter((name) => dirname(name) === path);
+    return inside.map((name) => name.slice(path.length + 1)).sort();
+  }
+
+  async read(path: string): Promise<Uint8Array | null> {
+    this.#call();
+    const content = this.#names.get(path);
+    return content === undefined ? null : new Uint8Array(content.current);
+  }
+
+  async open(path: string, { create }: { readonly create: boolean }): Promise<OpenFile> {
+    this.#call();
+    let content = this.#names.get(path);
+    if (content === undefined) {
+      if (!create) throw Object.assign(new Error(`no such file: ${path}`), { code: 'ENOENT' });
+      content = { current: new Uint8Array(0), durable: new Uint8Array(0) };
+      this.#names.set(path, content);
+    }
+    return this.#opened(content);
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    this.#call();
+    const content = this.#names.get(from);
+    if (content === undefined) throw new InvariantViolation(`${from} does not exist`);
+    this.#names.delete(from);
+    this.#names.set(to, content);
+  }
+
+  async remove(path: string): Promise<void> {
+    this.#call();
+    this.#names.delete(path);
+  }
+
+  async syncFolder(folder: string): Promise<void> {
+    this.#call();
+    for (const path of this.#durableNames.keys()) {
+      if (dirname(path) === folder && !this.#names.has(path)) this.#durableNames.delete(path);
+    }
+    for (const [path, content] of this.#names) {
+      if (dirname(path) === folder) this.#durableNames.set(path, content);
+    }
+  }
+
+  /** Changes a stored file in place, as damage does. */
+  damage(path: string, change: (bytes: Uint8Array) => Uint8Array): void {
+    const content = this.#names.get(path);
+    if (content === undefined) throw new InvariantViolation(`${path} does not exist`);
+    content.current = change(new Uint8Array(content.current));
+    content.durable = new Uint8Array(content.current);
+  }
+
+  #call(): void {
+    this.#callsLeft -= 1;
+    if (this.#callsLeft < 0) throw new Error('the power is cut');
+  }
+
+  #opened(content: Content): OpenFile {
+    const write = (offset: number, bytes: Uint8Array): void => {
+      const size = Math.max(content.current.length, offset + bytes.length);
+      const next = new Uint8Array(size);
+      next.set(content.current);
+      next.set(bytes, offset);
+      content.current = next;
+    };
+    return {
+      sizeBytes: async () => content.current.length,
+      read: async (offset, length) => content.current.slice(offset, offset + length),
+      write: async (offset, bytes) => {
+        if (this.#callsLeft === 0) write(offset, bytes.subarray(0, bytes.length / 2));
+        this.#call();
+        write(offset, bytes);
+      },
+      truncate: async (size) => {
+        this.#call();
+        content.current = content.current.slice(0, size);
+      },
+      sync: async () => {
+        this.#call();
+        content.durable = new Uint8Array(content.current);
+      },
+      close: async () => {},
+    };
+  }
+}
+
+function left({ current, durable }: Content, remains: Remains): Uint8Array {
+  if (remains === 'nothing') return new Uint8Array(durable);
+  if (remains === 'all') return new Uint8Array(current);
+  // The second half arrived and the first did not: disks do not write in order.
+  const half = Math.floor(current.length / 2);
+  const mixed = new Uint8Array(current);
+  mixed.set(durable.subarray(0, half));
+  if (durable.length < half) mixed.fill(0, durable.length, half);
+  return mixed;
+}
