@@ -5,6 +5,7 @@ import {
   isName,
   type LogIndex,
   type NodeId,
+  QuorateError,
   unreachable,
 } from '../base/index.js';
 import {
@@ -107,12 +108,19 @@ export function encodePeerAnswer(answer: PeerAnswer): Uint8Array {
   }
 }
 
+/** What cannot be read says nothing about what was done: ERR_PROTOCOL with outcome `'unknown'`. */
 export function decodePeerAnswer(bytes: Uint8Array): PeerAnswer {
-  return decodeWith(quorate.v1.PeerAnswer, bytes, (wire) => {
-    if (wire.propose) return { kind: 'propose', result: ownBytes(wire.propose.result) };
-    const { index } = present(wire.readIndex, 'an answer known to this version');
-    return { kind: 'readIndex', index: safeInteger(index) };
-  });
+  try {
+    return decodeWith(quorate.v1.PeerAnswer, bytes, (wire) => {
+      if (wire.propose) return { kind: 'propose', result: ownBytes(wire.propose.result) };
+      const { index } = present(wire.readIndex, 'an answer known to this version');
+      return { kind: 'readIndex', index: safeInteger(index) };
+    });
+  } catch (cause) {
+    if (!QuorateError.is(cause)) throw cause;
+    const { reason: message } = cause;
+    throw new QuorateError('ERR_PROTOCOL', { message, outcome: 'unknown', cause });
+  }
 }
 
 export function encodeProbe(probe: Probe): Uint8Array {

@@ -1,10 +1,12 @@
 import { connect as connectSocket, type Socket } from 'node:net';
 import t from 'tap';
 import { connect } from '../../lib/client/index.js';
+import { openKVStore } from '../../lib/index.js';
 import { FunctionLogger, type LogLine } from '../../lib/observe/index.js';
 import { serveClients } from '../../lib/server/index.js';
 import { bytes, createKVStore, json, type KVStore, utf8 } from '../../lib/store/index.js';
 import { SeededRandom } from '../../lib/testing/seeded-random.js';
+import { memoryNetwork } from '../../transports/memory/index.js';
 import { ServedBackend } from '../client/memory-servers.js';
 
 t.test('a store is used over TCP as if it were here', async (t) => {
@@ -107,6 +109,47 @@ t.test('a client that vanishes aborts its calls (fault D12)', async (t) => {
   await until(() => backend.signals[0]!.aborted);
   t.pass('the signal of the call is aborted');
 });
+
+t.test(
+  'a client writes through the loss of the leader and loses nothing that was acknowledged',
+  async (t) => {
+    const network = memoryNetwork();
+    const ids = ['n1', 'n2', 'n3'];
+    const nodes = await Promise.all(
+      ids.map(async (id) => {
+        const kv = await openKVStore({ id, members: ids, transport: network.transport(id) });
+        const server = await serveClients(kv, { listen: '127.0.0.1:0' });
+        t.teardown(() => server.close().then(() => kv.close()));
+        return { id, kv, server };
+      }),
+    );
+    const endpoints = nodes.map(({ server }) => server.address);
+    const store = await connect({ endpoints: ['127.0.0.1:1', ...endpoints] });
+    t.teardown(() => store.close());
+    await store.ready();
+    const leaderId = store.status().leader?.id;
+    const acknowledged: string[] = [];
+    for (let i = 0; i < 60; i += 1) {
+      if (i === 20) {
+        const leader = nodes.find(({ id }) => id === leaderId)!;
+        network.crash(leader.id);
+        void leader.server.close().then(() => leader.kv.close());
+      }
+      const key = `k${i}`;
+      const outcome = await store.put(key, key).then(
+        () => 'done',
+        (error) => error.outcome,
+      );
+      t.not(outcome, 'rejected', `${key} has ten seconds to get through`);
+      if (outcome === 'done') acknowledged.push(key);
+    }
+    t.ok(acknowledged.length >= 58, `${acknowledged.length} of 60 were acknowledged`);
+    for (const key of acknowledged) t.equal(await store.get(key), key);
+    const keys: string[] = [];
+    for await (const { key } of store.list({ prefix: 'k' })) keys.push(key);
+    t.ok(acknowledged.every((key) => keys.includes(key)));
+  },
+);
 
 t.test('connections beyond the limit are told so, and those before go on', async (t) => {
   const { address } = await served(t, { maxClientConnections: 2 });

@@ -520,6 +520,13 @@ t.test('the header of a link frame of a later version is refused (fault E4)', as
   });
 });
 
+t.test('an answer that cannot be read leaves the outcome unknown, a question does not', async (t) => {
+  for (const input of [bytes(), bytes(255)]) {
+    t.throws(() => decodePeerAnswer(input), { code: 'ERR_PROTOCOL', outcome: 'unknown' });
+    t.throws(() => decodePeerCall(input), { code: 'ERR_PROTOCOL', outcome: 'rejected' });
+  }
+});
+
 t.test('an error code of a later version keeps its outcome', async (t) => {
   const later = { code: 'ERR_LATER', outcome: 2, message: 'who knows' };
   const error = decodeFailure(quorate.v1.Failure.encode(later).finish());
