@@ -9,6 +9,11 @@ export * from './log-storage-suite.js';
 export type { NetworkTransportSuite, SuiteNetwork } from './network-transport-suite.js';
 export { networkTransportSuite } from './network-transport-suite.js';
 export { SeededRandom } from './seeded-random.js';
+export {
+  type SimulationOptions,
+  type SimulationResult,
+  simulate,
+} from './simulator/simulate.js';
 export * from './snapshot-storage-suite.js';
 export * from './state-machine-suite.js';
 export * from './state-storage-suite.js';
