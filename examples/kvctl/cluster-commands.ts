@@ -1,0 +1,87 @@
+import { bytes, QuorateError } from 'quorate';
+import { connect } from 'quorate/client';
+import type { Member, NodeStatus } from 'quorate/interfaces';
+import { columns } from '../cli/help.js';
+import { describeLeader, describeMembers } from '../console/descriptions.js';
+import { type Command, DONE, type Session } from './command.js';
+
+/** Commands about the cluster itself. */
+export const CLUSTER_COMMANDS: readonly Command[] = [
+  {
+    names: ['leader'],
+    usage: '',
+    help: 'who leads, and where',
+    words: [0, 0],
+    flags: [],
+    prepare: () => async (session) => {
+      const { leader, ...status } = await statusWithLeader(session);
+      if (leader === null) throw new QuorateError('ERR_NO_LEADER', { message: 'nobody leads now' });
+      session.out.line(describeLeader({ leader, ...status }), leader);
+      return DONE;
+    },
+  },
+  {
+    names: ['status'],
+    usage: '',
+    help: 'how every member stands',
+    words: [0, 0],
+    flags: [],
+    prepare: () => async (session) => {
+      const { members } = session.kv.status();
+      const reports = await Promise.all(members.map((member) => reportOf(member, session)));
+      if (session.out.isJson) {
+        for (const report of reports) session.out.line('', report);
+        return DONE;
+      }
+      const header = ['ID', 'ROLE', 'TERM', 'COMMIT', 'APPLIED', 'PEERS', 'CLIENTS'];
+      session.out.line(columns([header, ...reports.map(rowOf)], ''), {});
+      return DONE;
+    },
+  },
+  {
+    names: ['member list'],
+    usage: '',
+    help: 'who takes part, and where',
+    words: [0, 0],
+    flags: [],
+    prepare: () => async (session) => {
+      const status = session.kv.status();
+      if (!session.out.isJson) session.out.line(describeMembers(status), {});
+      else for (const member of status.members) session.out.line('', member);
+      return DONE;
+    },
+  },
+];
+
+/** One member, and what it says of itself or why it does not. */
+type Report = Member & ({ readonly status: NodeStatus } | { readonly error: string });
+
+const STATUS_TIMEOUT_MS = 1000;
+
+/** What servers say, once one of them knows of a leader. */
+async function statusWithLeader({ kv, remaining }: Session): Promise<NodeStatus> {
+  if (kv.status().leader === null) await kv.ready(remaining());
+  return kv.status();
+}
+
+async function reportOf(member: Member, { remaining }: Session): Promise<Report> {
+  const { clientAddress } = member;
+  if (clientAddress === null) return { ...member, error: 'serves no clients' };
+  const callTimeoutMs = Math.min(STATUS_TIMEOUT_MS, remaining().timeoutMs);
+  try {
+    const kv = await connect({ endpoints: [clientAddress], callTimeoutMs, values: bytes });
+    const status = kv.status();
+    await kv.close();
+    return { ...member, status };
+  } catch (error) {
+    return { ...member, error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function rowOf(report: Report): readonly string[] {
+  const { id, peerAddress, clientAddress } = report;
+  const where = [peerAddress, clientAddress ?? '-'];
+  if ('error' in report) return [id, 'unreachable', '-', '-', '-', ...where];
+  const { role, term, commitIndex, appliedIndex } = report.status;
+  return [id, role, String(term), String(commitIndex), String(appliedIndex), ...where];
+}

@@ -1,0 +1,47 @@
+import type { KVStore } from 'quorate';
+import type { Flag, Settings } from '../cli/flags.js';
+
+/** One command of `kvctl`. */
+export interface Command {
+  /** The first is its name; a name may be two words. */
+  readonly names: readonly string[];
+  /** What follows the name. */
+  readonly usage: string;
+  readonly help: string;
+  /** Flags beside those of every command. */
+  readonly flags: readonly Flag[];
+  /** How many words follow the name: at least, at most. */
+  readonly words: readonly [number, number];
+  /** Looks at words and flags before anything is connected; wrong ones throw a UsageError. */
+  readonly prepare: (given: Given) => Action;
+}
+
+export interface Given {
+  readonly words: readonly string[];
+  readonly settings: Settings;
+}
+
+/** Carries the command out and resolves with the exit code. */
+export type Action = (session: Session) => Promise<number>;
+
+/** What a command works with. */
+export interface Session {
+  readonly kv: KVStore<Uint8Array>;
+  readonly out: Output;
+  readonly readInput: () => Promise<Uint8Array>;
+  /** The call timeout that is left of `--timeout`. */
+  readonly remaining: () => { readonly timeoutMs: number };
+}
+
+export interface Output {
+  /** One line: words for people, or the record with `--json`. */
+  readonly line: (words: string, record: object) => void;
+  /** As it is, without a line break. */
+  readonly raw: (bytes: Uint8Array) => void;
+  /** On the side, for people only. */
+  readonly note: (words: string) => void;
+  readonly isJson: boolean;
+}
+
+export const DONE = 0;
+export const NOT_FOUND = 1;

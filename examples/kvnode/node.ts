@@ -1,0 +1,118 @@
+import { bytes, type KVStore, openKVStore, QuorateError } from 'quorate';
+import type { Logger } from 'quorate/interfaces';
+import { type ClientServer, serveClients } from 'quorate/server';
+import { levelStorage } from 'quorate/storage/level';
+import { tcpTransport } from 'quorate/transports/tcp';
+import { CLIENT_PORT_OFFSET, formatEndpoint, isLoopback } from '../cli/addresses.js';
+import { choosePorts, type NodePorts } from './ports.js';
+import type { KVNodeSettings } from './settings.js';
+
+/** A store that runs, and the port on which it is served. */
+export interface RunningNode {
+  readonly kv: KVStore<Uint8Array>;
+  readonly clients: ClientServer;
+  /** As others are told. */
+  readonly peerAddress: string;
+  readonly clientAddress: string;
+}
+
+/** Opens the store, then the client port. What was opened is closed when the rest fails. */
+export async function startNode(settings: KVNodeSettings, logger: Logger): Promise<RunningNode> {
+  const ports = await choosePorts(settings);
+  warn(settings, ports, logger);
+  const advertised = settings.advertise ?? ports.peer;
+  const peerAddress = formatEndpoint(advertised);
+  const clientAddress = formatEndpoint(
+    settings.advertiseClient ?? { host: advertised.host, port: ports.client.port },
+  );
+  const kv = await openStore({ settings, ports, peerAddress, clientAddress, logger });
+  try {
+    noteOtherMembers(kv, settings, logger);
+    const listen = formatEndpoint(ports.client);
+    const clients = await serveClients(kv, { listen, logger }).catch((error: unknown) => {
+      throw explainPort(error, ports);
+    });
+    return { kv, clients, peerAddress, clientAddress };
+  } catch (error) {
+    await kv.close();
+    throw error;
+  }
+}
+
+/** Answers what is under way, then closes the store. */
+export async function stopNode({ kv, clients }: RunningNode): Promise<void> {
+  await clients.close();
+  await kv.close();
+}
+
+interface StoreParts {
+  readonly settings: KVNodeSettings;
+  readonly ports: NodePorts;
+  readonly peerAddress: string;
+  readonly clientAddress: string;
+  readonly logger: Logger;
+}
+
+async function openStore(parts: StoreParts): Promise<KVStore<Uint8Array>> {
+  const { settings, ports, peerAddress, clientAddress, logger } = parts;
+  const { id, cluster, dataDir, timing } = settings;
+  const listed = (cluster ?? []).map(({ id: other, peer }) => [other, formatEndpoint(peer)]);
+  try {
+    return await openKVStore({
+      id,
+      members: { ...Object.fromEntries(listed), [id]: peerAddress },
+      transport: tcpTransport({ listen: formatEndpoint(ports.peer) }),
+      storage: dataDir === null ? undefined : levelStorage(dataDir),
+      timing,
+      clientAddress,
+      logger,
+      values: bytes,
+    });
+  } catch (error) {
+    throw explainPort(error, ports);
+  }
+}
+
+function warn({ dataDir }: KVNodeSettings, { peer, client }: NodePorts, logger: Logger): void {
+  if (dataDir === null) {
+    const fields = { event: 'kvnode.memoryOnly' };
+    logger.warn(fields, 'NO --data-dir: EVERYTHING IS IN MEMORY AND IS LOST WHEN THIS NODE ENDS.');
+  }
+  if (isLoopback(peer)) return;
+  const fields = {
+    event: 'kvnode.open',
+    peers: formatEndpoint(peer),
+    clients: formatEndpoint(client),
+  };
+  logger.warn(
+    fields,
+    'Not bound to loopback, without a secret or TLS: whoever reaches these ports can read, change and disturb everything.',
+  );
+}
+
+/** What the directory holds decides; a command line that says otherwise is told so, once. */
+function noteOtherMembers(
+  kv: KVStore<Uint8Array>,
+  { cluster }: KVNodeSettings,
+  logger: Logger,
+): void {
+  const held = kv.membership.list().map(({ id, peerAddress }) => `${id}=${peerAddress}`);
+  const given = (cluster ?? []).map(({ id, peer }) => `${id}=${formatEndpoint(peer)}`).sort();
+  if (cluster === null || held.length === 0 || held.join() === given.join()) return;
+  const fields = { event: 'kvnode.clusterIgnored', held: held.join(), given: given.join() };
+  logger.warn(fields, 'The data directory belongs to a cluster already: --cluster is ignored.');
+}
+
+/** A port that cannot be had is told with its sibling: the neighbour's may be in the way. */
+function explainPort(error: unknown, { peer, client }: NodePorts): unknown {
+  if (!QuorateError.is(error) || !isListenFailure(error)) return error;
+  const below = peer.port - CLIENT_PORT_OFFSET;
+  const message =
+    `${error.reason}; this node wants peer port ${peer.port} and client port ${client.port}, and a ` +
+    `neighbour with peer port ${below} would serve its clients on ${peer.port}`;
+  return new Error(message, { cause: error });
+}
+
+function isListenFailure({ code, cause }: QuorateError): boolean {
+  return code === 'ERR_CONFIG' && cause instanceof Error && 'syscall' in cause;
+}
