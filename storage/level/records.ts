@@ -24,6 +24,7 @@ const BASE_BYTES = 25;
 const CHAIN_BYTES = 4;
 const BASE_KEY = 'b'.charCodeAt(0);
 const ENTRY_KEY = 'e'.charCodeAt(0);
+const ENTRY_KEY_EXTRA_BYTES = 10;
 
 export function baseKey(group: GroupId): Uint8Array {
   const name = encodeUtf8(group);
@@ -32,12 +33,20 @@ export function baseKey(group: GroupId): Uint8Array {
 
 /** Key of the entry at `index`; of the first possible one with 0. */
 export function entryKey(group: GroupId, index: LogIndex): Uint8Array {
-  const name = encodeUtf8(group);
-  const key = new ByteWriter(10 + name.length).u8(ENTRY_KEY).bytes(name).u8(0).u64(0).finish();
-  const view = new DataView(key.buffer, key.length - 8);
-  view.setUint32(0, Math.floor(index / 2 ** 32));
-  view.setUint32(4, index % 2 ** 32);
+  const key = new Uint8Array(group.length + ENTRY_KEY_EXTRA_BYTES);
+  writeEntryKey(key, group, index);
   return key;
+}
+
+/** By hand, because it is made for every entry. The name of a group is ASCII. */
+function writeEntryKey(key: Uint8Array, group: GroupId, index: LogIndex): void {
+  key[0] = ENTRY_KEY;
+  for (let i = 0; i < group.length; i += 1) key[1 + i] = group.charCodeAt(i);
+  let rest = index;
+  for (let i = key.length - 1; i > group.length + 1; i -= 1) {
+    key[i] = rest % 256;
+    rest = Math.floor(rest / 256);
+  }
 }
 
 /** Follows all entries of the group, and comes before those of any other. */
