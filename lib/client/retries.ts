@@ -17,8 +17,8 @@ const ELSEWHERE: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /**
- * Whether the same call may be made again. A write only when it did not happen; a read always, unless
- * it consumed a cursor: the part of the listing that was lost cannot be asked for again.
+ * Whether the same call may be made again: a write only when it did not happen, a read always. The page
+ * of a cursor is asked for again at its own server, which keeps the last few of each view.
  */
 export function mayRetry(error: QuorateError, call: ClientCall): boolean {
   if (error.outcome === 'unknown' && !isRepeatable(call)) return false;
@@ -41,9 +41,8 @@ function isRepeatable(call: ClientCall): boolean {
     case 'get':
     case 'status':
     case 'ready':
-      return true;
     case 'range':
-      return call.cursor === null;
+      return true;
     default:
       return false;
   }

@@ -121,8 +121,7 @@ export class ClientSession {
     } catch (error) {
       answer = { kind: 'failure', error: this.#failureOf(error) };
     }
-    // A call that was not admitted has no place in the table to give back.
-    if (this.#calls.get(id) === controller) this.#calls.delete(id);
+    this.#calls.delete(id);
     if (!this.#over) this.#sendAnswer(id, answer);
     if (this.#calls.size === 0) this.#onIdle();
   }

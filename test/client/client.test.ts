@@ -1,6 +1,7 @@
 import t from 'tap';
 import { QuorateError } from '../../lib/base/index.js';
 import { type ClientOptions, connectWith } from '../../lib/client/connect.js';
+import { Endpoints } from '../../lib/client/endpoints.js';
 import { FunctionLogger, type LogLine } from '../../lib/observe/index.js';
 import { type KVStore, utf8 } from '../../lib/store/index.js';
 import { SeededRandom } from '../../lib/testing/seeded-random.js';
@@ -85,6 +86,14 @@ t.test(
       'the reason, not just "too late"',
     );
     t.ok(clock.now() - startMs <= 700, `${clock.now() - startMs} ms`);
+    const held = store.put('k', 'w', { timeoutMs: 700 }).catch((e) => e);
+    await clock.elapse(300);
+    clock.hold(1000);
+    t.match(
+      await within(clock, () => held),
+      { code: 'ERR_NO_LEADER' },
+      'also when the loop was held',
+    );
   },
 );
 
@@ -131,7 +140,73 @@ t.test('a read whose connection is lost is answered by another server', async (t
   t.equal(await within(clock, () => read), null);
   t.same((await within(clock, () => page)).items, []);
   t.equal(other.asked.length, 2);
+  t.same(servers.dialed, ['a:1', 'b:1'], 'both calls go on to the same server');
 });
+
+t.test('a connection that was lost is opened again, and a server heard of is tried', async (t) => {
+  const { store, servers, backend, clock } = await connected();
+  servers.cut('a:1');
+  await within(clock, () => store.put('k', 'v'));
+  t.same(servers.dialed, ['a:1', 'a:1']);
+  const other = new ServedBackend();
+  servers.serve('b:1', other);
+  backend.clientAddresses = { n1: 'a:1', n2: 'b:1' };
+  await clock.elapse(2100);
+  servers.cut('a:1', { refuse: true });
+  await within(clock, () => store.put('k', 'w'));
+  t.equal(other.asked.length, 1);
+});
+
+t.test('a page whose connection is lost is asked for again at its own server', async (t) => {
+  const { store, servers, backend, clock } = await connected(['b:1', 'a:1']);
+  servers.serve('b:1', new ServedBackend());
+  for (const key of ['a', 'b', 'c']) await within(clock, () => store.put(key, key));
+  const first = await within(clock, () => store.page({ limit: 2 }));
+  backend.before = () => new Promise(() => {});
+  const second = store.page({ limit: 2, cursor: first.cursor ?? '' });
+  await clock.elapse(10);
+  backend.before = () => {};
+  servers.cut('a:1');
+  t.same(
+    (await within(clock, () => second)).items.map(({ key }) => key),
+    ['c'],
+  );
+});
+
+t.test('a connection that ends as it begins is neither used nor left open', async (t) => {
+  const { store, servers, clock } = await connected();
+  servers.cut('a:1');
+  servers.afterFrame = () => {
+    servers.afterFrame = () => {};
+    servers.cut('a:1');
+  };
+  await within(clock, () => store.put('k', 'v'));
+  t.same(servers.dialed.length, 3);
+  servers.cut('a:1');
+  servers.afterFrame = () => {
+    servers.afterFrame = () => {};
+    void store.close();
+  };
+  const put = store.put('k', 'v').catch((e) => e);
+  t.match(await within(clock, () => put), { code: 'ERR_CLOSED', outcome: 'rejected' });
+  await clock.elapse(10);
+  t.equal(servers.connections('a:1'), 0);
+});
+
+t.test(
+  'a preferred address that is no longer told gives way to those that were given',
+  async (t) => {
+    const endpoints = new Endpoints(['a:1', 'b:1']);
+    endpoints.learn(['c:1', 'a:1']);
+    t.same(endpoints.all(), ['a:1', 'b:1', 'c:1']);
+    endpoints.prefer('c:1');
+    endpoints.learn(['d:1']);
+    t.equal(endpoints.preferred, 'a:1');
+    endpoints.avoid('a:1');
+    endpoints.learn([]);
+    t.equal(endpoints.preferred, 'b:1');
+  },
+);
 
 t.test('a server that stops sends its clients to another one', async (t) => {
   const { store, servers, backend, clock } = await connected(['a:1', 'b:1']);
@@ -430,7 +505,7 @@ function open(options: ClientOptions): Promise<KVStore<string>> {
   );
 }
 
-/** A client of one server at `a:1`. */
+/** A client of one server, at `a:1`. */
 async function connected(
   endpoints: readonly string[] = ['a:1'],
 ): Promise<World & { store: KVStore<string>; backend: ServedBackend }> {

@@ -85,6 +85,8 @@ export class MemoryServers implements Dialer {
   readonly silent = new Set<string>();
   /** What a server says instead of its own answer. */
   reply: (frame: Uint8Array) => Uint8Array = (frame) => frame;
+  /** Called right after a client was given a frame, before any promise settles. */
+  afterFrame = (): void => {};
   /** Whether a server's frames still fit into the queue of the connection. */
   takesAnswers = true;
   limits: Partial<Limits> = {};
@@ -126,7 +128,9 @@ export class MemoryServers implements Dialer {
         if (line.closed || !this.takesAnswers) return false;
         const copy = this.reply(frame.slice());
         this.#clock.soon(() => {
-          if (!line.closed) client.onFrame(copy);
+          if (line.closed) return;
+          client.onFrame(copy);
+          this.afterFrame();
         });
         return true;
       },

@@ -69,6 +69,7 @@ t.test('what a client must not send ends its connection with a reason, once', as
     session.onFrame(hello);
     session.onFrame(bytes(1));
     t.equal(lines.length, 1, `${name}: one line`);
+    t.equal(sent.filter(({ kind }) => kind === 'refusal').length, 1, `${name}: one answer`);
     await turn();
   }
 });

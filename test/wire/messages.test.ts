@@ -326,7 +326,7 @@ t.test(
       if (process.env['REWRITE'] === '1') writeFileSync(path, written.join(''));
       t.equal(written.join(''), readFileSync(path, 'utf8'), `bytes of ${file}`);
       for (const [name, value] of Object.entries(values)) {
-        t.same(comparable(decode(encode(value))), comparable(value), `${file}: ${name}`);
+        t.strictSame(comparable(decode(encode(value))), comparable(value), `${file}: ${name}`);
       }
     }
   },
@@ -381,9 +381,9 @@ t.test('terms and indexes survive unchanged up to 2^53 - 2 (schedule I6)', async
       commitIndex: value,
       readRound: value,
     };
-    t.same(decodeRaftMessage(encodeRaftMessage(beat)), beat);
+    t.strictSame(decodeRaftMessage(encodeRaftMessage(beat)), beat);
     const accepted: Message = { ...head, kind: 'appendAccepted', matchIndex: value };
-    t.same(decodeRaftMessage(encodeRaftMessage(accepted)), accepted);
+    t.strictSame(decodeRaftMessage(encodeRaftMessage(accepted)), accepted);
   }
   for (const firstIndex of [2 ** 31 - 1, 2 ** 32 - 1, 2 ** 53 - 4]) {
     const term = 2 ** 53 - 2;
@@ -400,7 +400,7 @@ t.test('terms and indexes survive unchanged up to 2^53 - 2 (schedule I6)', async
         command,
       ]),
     };
-    t.same(decodeRaftMessage(encodeRaftMessage(append)), append);
+    t.strictSame(decodeRaftMessage(encodeRaftMessage(append)), append);
   }
 });
 
@@ -421,9 +421,49 @@ t.test('a term or index above 2^53 - 2 is refused and never rounded (fault E9)',
     const index = quorate.v1.RaftMessage.encode(beat).finish();
     t.throws(() => decodeRaftMessage(index), { code: 'ERR_PROTOCOL' }, `index ${high}:${low}`);
   }
+  const last = { ...head, term: 1, append: { prevIndex: 2 ** 53 - 2, prevTerm: 1 } };
+  const [entry] = packEntries(
+    { group: 'default', term: 1, firstIndex: 2 ** 53 - 1, logTimeMs: 0 },
+    [{ kind: 'noop', commandVersion: 0, payload: bytes() }],
+  );
+  const append = { ...last, append: { ...last.append, entries: entry?.packed ?? bytes() } };
+  const beyond = quorate.v1.RaftMessage.encode(append).finish();
+  t.throws(() => decodeRaftMessage(beyond), { code: 'ERR_PROTOCOL' }, 'the last index of all');
   for (const term of [2 ** 53 - 1, 2 ** 53, -1, 1.5, Number.NaN, '5' as never, 7n as never]) {
     const outgoing: Message = { ...head, term, kind: 'voteReply', granted: true };
     t.throws(() => encodeRaftMessage(outgoing), { name: 'InvariantViolation' }, `sent ${term}`);
+  }
+});
+
+t.test('integers of other messages are never rounded either (schedule I6)', async (t) => {
+  for (const value of [2 ** 32, 2 ** 53 - 1]) {
+    const answer = { kind: 'readIndex', index: value } as const;
+    t.strictSame(decodePeerAnswer(encodePeerAnswer(answer)), answer);
+  }
+  const long = { low: 1, high: 0x0020_0000, unsigned: true } as never;
+  const answer = quorate.v1.PeerAnswer.encode({ readIndex: { index: long } }).finish();
+  t.throws(() => decodePeerAnswer(answer), { code: 'ERR_PROTOCOL' });
+  const put = { response: { id: 1, put: { revision: long } } };
+  const response = quorate.v1.ServerFrame.encode(put).finish();
+  t.throws(() => decodeServerFrame(response), { code: 'ERR_PROTOCOL' });
+});
+
+t.test('a greeting or probe that names no valid cluster, node or lane is refused', async (t) => {
+  const valid = { ...greeting.values['greeting'], lane: 1 };
+  t.equal(decodeGreeting(quorate.v1.Greeting.encode(valid).finish()).lane, 'control');
+  const wrong = [
+    { clusterId: '0'.repeat(16) },
+    { clusterId: '' },
+    { nodeId: '' },
+    { nodeId: 'a b' },
+    { incarnation: 'X'.repeat(16) },
+    { instance: '1'.repeat(15) },
+    { lane: 0 },
+    { lane: 3 },
+  ];
+  for (const changes of wrong) {
+    const bytes = quorate.v1.Greeting.encode({ ...valid, ...changes }).finish();
+    t.throws(() => decodeGreeting(bytes), { code: 'ERR_PROTOCOL' }, JSON.stringify(changes));
   }
 });
 
@@ -453,7 +493,7 @@ t.test('entries that do not fit their message are refused (fault E10)', async (t
     });
   }
   const whole = encodeRaftMessage({ ...append, entries });
-  t.same(decodeRaftMessage(whole), { ...append, entries });
+  t.strictSame(decodeRaftMessage(whole), { ...append, entries });
 });
 
 t.test(
@@ -488,16 +528,16 @@ t.test('what was decoded shares no memory with the receive buffer (schedule I5)'
   const call = Buffer.from(encodePeerCall(peerCalls.values['propose']!));
   const propose = decodePeerCall(call);
   for (const buffer of [frame, put, call]) buffer.fill(0xee);
-  t.same(message, raft.values['append']);
-  t.same(request, clientFrames.values['request-put']);
-  t.same(propose, peerCalls.values['propose']);
+  t.strictSame(message, raft.values['append']);
+  t.strictSame(request, clientFrames.values['request-put']);
+  t.strictSame(propose, peerCalls.values['propose']);
 });
 
 t.test('a field of a later version is passed over', async (t) => {
   const known = encodeRaftMessage(raft.values['heartbeat']!);
   // Field 99, a varint.
   const later = Uint8Array.from([...known, 0x98, 0x06, 0x01]);
-  t.same(decodeRaftMessage(later), raft.values['heartbeat']);
+  t.strictSame(decodeRaftMessage(later), raft.values['heartbeat']);
 });
 
 t.test('the header of a link frame of a later version is refused (fault E4)', async (t) => {
@@ -513,19 +553,22 @@ t.test('the header of a link frame of a later version is refused (fault E4)', as
     changed[offset] = value;
     t.throws(() => unpackLinkFrame(changed), { code: 'ERR_PROTOCOL' }, `byte ${offset}`);
   }
-  t.same(unpackLinkIdentity(unpackLinkFrame(frame).identity), {
+  t.strictSame(unpackLinkIdentity(unpackLinkFrame(frame).identity), {
     clusterId: '0123456789abcdef',
     incarnation: '00112233445566ff',
     instance: 'fedcba9876543210',
   });
 });
 
-t.test('an answer that cannot be read leaves the outcome unknown, a question does not', async (t) => {
-  for (const input of [bytes(), bytes(255)]) {
-    t.throws(() => decodePeerAnswer(input), { code: 'ERR_PROTOCOL', outcome: 'unknown' });
-    t.throws(() => decodePeerCall(input), { code: 'ERR_PROTOCOL', outcome: 'rejected' });
-  }
-});
+t.test(
+  'an answer that cannot be read leaves the outcome unknown, a question does not',
+  async (t) => {
+    for (const input of [bytes(), bytes(255)]) {
+      t.throws(() => decodePeerAnswer(input), { code: 'ERR_PROTOCOL', outcome: 'unknown' });
+      t.throws(() => decodePeerCall(input), { code: 'ERR_PROTOCOL', outcome: 'rejected' });
+    }
+  },
+);
 
 t.test('an error code of a later version keeps its outcome', async (t) => {
   const later = { code: 'ERR_LATER', outcome: 2, message: 'who knows' };
