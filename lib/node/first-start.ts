@@ -27,6 +27,10 @@ export function decideFirstStart(
   if (holder !== undefined && typeof holder !== 'string') {
     return { kind: 'waitForLeader', reason: `${holder.nodeId} holds this group already` };
   }
+  const admitted = reports.find((report) => isAdmitted(self, report));
+  if (admitted !== undefined && typeof admitted !== 'string') {
+    return { kind: 'waitForLeader', reason: `${admitted.nodeId} belongs to a cluster already` };
+  }
   const reasons = reports.flatMap((report) => objection(self, report));
   if (reasons.length > 0) return { kind: 'waitForMembers', reasons };
   const founder = [...ids].sort()[0];
@@ -34,12 +38,21 @@ export function decideFirstStart(
   return { kind: 'waitForLeader', reason: `${founder} founds the group` };
 }
 
+/** Whether this node is new and the other one is not: then it waits until it is called. */
+function isAdmitted(self: Probe, report: Probe | NodeId): boolean {
+  return self.clusterId === null && typeof report !== 'string' && report.clusterId !== null;
+}
+
 /** Why this report stands in the way of founding, if it does. */
 function objection(self: Probe, report: Probe | NodeId): readonly string[] {
   if (typeof report === 'string') return [`${report} does not answer`];
   const { nodeId, clusterName, clusterId, members } = report;
   if (clusterName !== self.clusterName) return [`${nodeId} is of cluster "${clusterName}"`];
-  if (clusterId !== self.clusterId) return [`${nodeId} belongs to another cluster`];
+  // One that is new does not stand in the way of a founder whose founding was cut short, nor of a
+  // further group of a cluster.
+  if (clusterId !== null && clusterId !== self.clusterId) {
+    return [`${nodeId} belongs to another cluster`];
+  }
   if (namesOf(members) === namesOf(self.members)) return [];
   return [`${nodeId} lists other members: ${namesOf(members)}`];
 }

@@ -50,6 +50,10 @@ export class Host implements AsyncDisposable {
   readonly #opened = new Set<GroupId>();
   readonly #busy = new Set<GroupId>();
   #identity: StoredIdentity;
+  /** Changes of the identity, one after the other. */
+  #adoption: Promise<void> = Promise.resolve();
+  /** The cluster that this node founds: one, however many groups it founds at the same time. */
+  #foundedId: string | null = null;
   #closing: Promise<void> | null = null;
   #warnedMs = Number.NEGATIVE_INFINITY;
   #ended: (end: GroupEnd) => void = () => {};
@@ -255,14 +259,24 @@ export class Host implements AsyncDisposable {
   }
 
   async #found(group: Group, members: Omit<Configuration, 'clusterId'>): Promise<void> {
-    const clusterId = this.#identity.clusterId ?? toHex(this.#settings.random.bytes(8));
-    await group.found({ ...members, clusterId });
+    this.#foundedId ??= this.#identity.clusterId ?? toHex(this.#settings.random.bytes(8));
+    const clusterId = this.#foundedId;
+    // Identity before log: with a log, and without the cluster it is of, a node is heard by nobody. An
+    // identity without a log is a founding that was cut short, and is begun again.
     await this.#adopt(clusterId);
+    await group.found({ ...members, clusterId });
     this.#settings.logger.info({ event: 'node.founded', clusterId, group: group.id }, 'Founded.');
   }
 
   /** Makes the cluster this node's own, durably. Once it has one, another is refused. */
-  async #adopt(clusterId: string): Promise<void> {
+  #adopt(clusterId: string): Promise<void> {
+    const adoption = this.#adoption.then(() => this.#storeClusterId(clusterId));
+    // Whoever asked hears of a failure; the next one asks the storage again.
+    this.#adoption = adoption.catch(() => {});
+    return adoption;
+  }
+
+  async #storeClusterId(clusterId: string): Promise<void> {
     if (this.#identity.clusterId === clusterId) return;
     const identity = { ...this.#identity, clusterId };
     await this.#settings.storage.initialise(identity);
