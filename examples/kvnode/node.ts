@@ -30,7 +30,7 @@ export async function startNode(settings: KVNodeSettings, logger: Logger): Promi
     noteOtherMembers(kv, settings, logger);
     const listen = formatEndpoint(ports.client);
     const clients = await serveClients(kv, { listen, logger }).catch((error: unknown) => {
-      throw explainPort(error, ports);
+      throw explainPort(error, ports, 'client');
     });
     return { kv, clients, peerAddress, clientAddress };
   } catch (error) {
@@ -69,7 +69,7 @@ async function openStore(parts: StoreParts): Promise<KVStore<Uint8Array>> {
       values: bytes,
     });
   } catch (error) {
-    throw explainPort(error, ports);
+    throw explainPort(error, ports, 'peer');
   }
 }
 
@@ -103,14 +103,19 @@ function noteOtherMembers(
   logger.warn(fields, 'The data directory belongs to a cluster already: --cluster is ignored.');
 }
 
-/** A port that cannot be had is told with its sibling: the neighbour's may be in the way. */
-function explainPort(error: unknown, { peer, client }: NodePorts): unknown {
+/** Ports of neighbours are the usual reason: the port is told with the one it belongs to. */
+function explainPort(
+  error: unknown,
+  { peer, client }: NodePorts,
+  wanted: keyof NodePorts,
+): unknown {
   if (!QuorateError.is(error) || !isListenFailure(error)) return error;
   const below = peer.port - CLIENT_PORT_OFFSET;
-  const message =
-    `${error.reason}; this node wants peer port ${peer.port} and client port ${client.port}, and a ` +
-    `neighbour with peer port ${below} would serve its clients on ${peer.port}`;
-  return new Error(message, { cause: error });
+  const hint =
+    wanted === 'peer'
+      ? `peer port ${peer.port} would be the client port of a node with peer port ${below}`
+      : `client port ${client.port} belongs to peer port ${peer.port}; say --client-port for another`;
+  return new Error(`${error.reason}; ${hint}`, { cause: error });
 }
 
 function isListenFailure({ code, cause }: QuorateError): boolean {

@@ -101,8 +101,8 @@ function interpret(settings: Settings): KVNodeSettings {
     parsePort(text, source),
   );
   const cluster = optional(settings, 'cluster', memberTable);
-  oneOf(settings, 'storage', ['level']);
-  oneOf(settings, 'transport', ['tcp']);
+  onlyOne(settings, 'storage', 'level');
+  onlyOne(settings, 'transport', 'tcp');
   const read: KVNodeSettings = {
     id,
     bind,
@@ -254,4 +254,12 @@ function oneOf<T extends string>(
     if (choice !== undefined) return choice;
     throw new UsageError(`${source} must be ${choices.join(' or ')}, not ${JSON.stringify(text)}`);
   });
+}
+
+/** A choice that has one answer until a later version brings another. */
+function onlyOne(settings: Settings, name: string, choice: string): void {
+  const setting = settings.get(name);
+  if (setting === undefined || setting.text === choice) return;
+  const { text, source } = setting;
+  throw new UsageError(`${source} ${text} is not in this version; there is ${choice}`);
 }
