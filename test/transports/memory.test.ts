@@ -87,6 +87,19 @@ test('a node that restarts during a split connects only when it heals', async (t
   t.same(world.received, [], 'nothing reaches the later start of the name');
 });
 
+test('frames under way reach neither a closed transport nor the next one of its name', async (t) => {
+  for (const reorder of [0, 1]) {
+    const world = connected(['a', 'b'], { delayMs: 10, reorder });
+    world.send('a', 'b', VOTE);
+    await world.transports.get('b')!.close();
+    world.start('b');
+    world.clock.advance(5);
+    t.same(world.events.slice(2), ['a-b goodbye', 'a+b', 'b+a']);
+    world.clock.advance(20);
+    t.same(world.received, []);
+  }
+});
+
 test('a closed peer says goodbye, a crashed one does not', async (t) => {
   const world = connected(['a', 'b', 'c']);
   await world.transports.get('b')!.close();

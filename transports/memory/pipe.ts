@@ -8,7 +8,7 @@ export interface PipeOptions {
   readonly maxQueuedBytes: number;
   /** The arrivals of a frame: none loses it. */
   readonly fate: (frame: Uint8Array) => readonly Arrival[];
-  /** Takes a frame that has arrived. */
+  /** Takes a frame that has arrived, unless its connection has ended meanwhile. */
   readonly arrive: (frame: Uint8Array) => void;
 }
 
@@ -27,7 +27,6 @@ export class Pipe {
   /** Bytes of every frame under way, those out of order included. */
   #queuedBytes = 0;
   #lastDueMs = Number.NEGATIVE_INFINITY;
-  #open = true;
 
   constructor(options: PipeOptions) {
     this.#options = options;
@@ -46,9 +45,8 @@ export class Pipe {
     return true;
   }
 
-  /** Frames under way are lost. */
+  /** Lets go of the frames under way: nobody takes them any more. */
   close(): void {
-    this.#open = false;
     this.#queue = [];
   }
 
@@ -75,8 +73,6 @@ export class Pipe {
   }
 
   #arrive(frame: Uint8Array): void {
-    // The frame before this one may have made its receiver close the connection.
-    if (!this.#open) return;
     this.#queuedBytes -= costOf(frame);
     this.#options.arrive(frame);
   }
