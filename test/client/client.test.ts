@@ -182,15 +182,26 @@ t.test('a connection that ends as it begins is neither used nor left open', asyn
   };
   await within(clock, () => store.put('k', 'v'));
   t.same(servers.dialed.length, 3);
-  servers.cut('a:1');
-  servers.afterFrame = () => {
-    servers.afterFrame = () => {};
-    void store.close();
-  };
-  const put = store.put('k', 'v').catch((e) => e);
-  t.match(await within(clock, () => put), { code: 'ERR_CLOSED', outcome: 'rejected' });
-  await clock.elapse(10);
-  t.equal(servers.connections('a:1'), 0);
+});
+
+t.test('a client that is closed while it connects leaves no connection', async (t) => {
+  for (let turns = 0; turns < 10; turns += 1) {
+    const { store, servers, clock } = await connected();
+    servers.cut('a:1');
+    servers.afterFrame = () => {
+      servers.afterFrame = () => {};
+      closeAfter(turns);
+    };
+    const closeAfter = (left: number): void => {
+      if (left === 0) void store.close();
+      else queueMicrotask(() => closeAfter(left - 1));
+    };
+    const put = store.put('k', 'v').catch((e) => e);
+    t.match(await within(clock, () => put), { code: 'ERR_CLOSED' }, `after ${turns} turns`);
+    await clock.elapse(10);
+    t.equal(servers.connections('a:1'), 0);
+    t.equal(clock.pending, 0);
+  }
 });
 
 t.test(
@@ -205,6 +216,10 @@ t.test(
     endpoints.avoid('a:1');
     endpoints.learn([]);
     t.equal(endpoints.preferred, 'b:1');
+    endpoints.learn(['c:1']);
+    endpoints.avoid('b:1');
+    endpoints.avoid('a:1');
+    t.equal(endpoints.preferred, 'c:1', 'a call that failed elsewhere long ago moves nothing');
   },
 );
 
