@@ -1,4 +1,10 @@
-import { encodeUtf8, type Entry, type MemberId, packEntries, unreachable } from '../../lib/base/index.js';
+import {
+  encodeUtf8,
+  type Entry,
+  type MemberId,
+  packEntries,
+  unreachable,
+} from '../../lib/base/index.js';
 import type { Configuration, Effect, HardState, Message } from '../../lib/raft/index.js';
 
 /*
@@ -16,7 +22,10 @@ export function configurationOf(voters: string, learners = '', outgoing = ''): C
     outgoing: [...outgoing],
     learners: [...learners],
     addresses: new Map(
-      [...new Set(voters + outgoing + learners)].map((id) => [id, { peer: `${id}:1`, client: null }]),
+      [...new Set(voters + outgoing + learners)].map((id) => [
+        id,
+        { peer: `${id}:1`, client: null },
+      ]),
     ),
   };
 }

@@ -2,7 +2,11 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { Entry } from '../../lib/base/index.js';
 import { encodeUtf8, QuorateError } from '../../lib/base/index.js';
-import { type Configuration, decodeConfiguration, encodeConfiguration } from '../../lib/raft/index.js';
+import {
+  type Configuration,
+  decodeConfiguration,
+  encodeConfiguration,
+} from '../../lib/raft/index.js';
 import { RaftLog } from '../../lib/raft/log.js';
 import { electionResult, hasQuorum, quorumValue } from '../../lib/raft/quorum.js';
 import { entry, run } from './notation.js';
@@ -36,7 +40,10 @@ t.test('a quorum is what every definition of it says (schedule B16)', async (t) 
   fc.assert(
     fc.property(
       configurations,
-      fc.array(fc.oneof(fc.nat(12), fc.nat(Number.MAX_SAFE_INTEGER)), { minLength: 9, maxLength: 9 }),
+      fc.array(fc.oneof(fc.nat(12), fc.nat(Number.MAX_SAFE_INTEGER)), {
+        minLength: 9,
+        maxLength: 9,
+      }),
       (configuration, matches) => {
         const valueOf = (member: string): number => matches[MEMBERS.indexOf(member)] ?? 0;
         // By trial: the largest of all values that more than half of each side have reached.
@@ -70,24 +77,42 @@ t.test('elections, commits and reads ask the same quorum (schedule B16)', async 
 });
 
 t.test('nobody decides where there are no voters', async (t) => {
-  const nobody = { clusterId: '', incoming: [], outgoing: [], learners: ['m1'], addresses: new Map() };
-  t.equal(quorumValue(nobody, () => 7), 0);
+  const nobody = {
+    clusterId: '',
+    incoming: [],
+    outgoing: [],
+    learners: ['m1'],
+    addresses: new Map(),
+  };
+  t.equal(
+    quorumValue(nobody, () => 7),
+    0,
+  );
   t.equal(electionResult(nobody, new Map([['m1', true]])), 'lost');
-  t.equal(hasQuorum({ ...nobody, outgoing: ['m1'] }, () => true), false);
+  t.equal(
+    hasQuorum({ ...nobody, outgoing: ['m1'] }, () => true),
+    false,
+  );
 });
 
 t.test('the log finds by halving what a search from the end finds', async (t) => {
   const starts = fc.constantFrom(0, 1, 7, 2 ** 31 - 2, 2 ** 32 - 2, 2 ** 52 - 10, 2 ** 53 - 60);
   const lengths = fc.array(fc.nat(6), { maxLength: 6 });
   fc.assert(
-    fc.property(starts, lengths, fc.integer({ min: -2, max: 40 }), fc.nat(8), (start, runs, offset, term) => {
-      const log = new RaftLog({ index: start, term: 1, logTimeMs: 0 }, []);
-      runs.forEach((count, i) => log.append(run(i + 2, log.lastIndex + 1, count)));
-      const upTo = start + offset;
-      let expected = Math.min(upTo, log.lastIndex);
-      while (expected > start && (log.termAt(expected) ?? 0) > term) expected -= 1;
-      return log.lastIndexWithTermAtMost(upTo, term) === Math.max(expected, start);
-    }),
+    fc.property(
+      starts,
+      lengths,
+      fc.integer({ min: -2, max: 40 }),
+      fc.nat(8),
+      (start, runs, offset, term) => {
+        const log = new RaftLog({ index: start, term: 1, logTimeMs: 0 }, []);
+        runs.forEach((count, i) => log.append(run(i + 2, log.lastIndex + 1, count)));
+        const upTo = start + offset;
+        let expected = Math.min(upTo, log.lastIndex);
+        while (expected > start && (log.termAt(expected) ?? 0) > term) expected -= 1;
+        return log.lastIndexWithTermAtMost(upTo, term) === Math.max(expected, start);
+      },
+    ),
     { numRuns: 1000 },
   );
   t.pass();
@@ -102,7 +127,10 @@ t.test('the log hands out whole entries up to a limit in bytes, and at least one
       (sizes, skip, maxBytes) => {
         const all = sizes.map((size, i) => entry(1, i + 1, 'x'.repeat(size)));
         const from = Math.min(skip, all.length - 1);
-        const slice = new RaftLog({ index: 0, term: 0, logTimeMs: 0 }, all).sliceBytes(from + 1, maxBytes);
+        const slice = new RaftLog({ index: 0, term: 0, logTimeMs: 0 }, all).sliceBytes(
+          from + 1,
+          maxBytes,
+        );
         const fits = (count: number): boolean =>
           count <= 1 || sizeOf(all.slice(from, from + count)) <= maxBytes;
         const more = slice.length + 1;
@@ -121,33 +149,42 @@ t.test('the log hands out whole entries up to a limit in bytes, and at least one
 t.test('the log has no gap, and its terms never go back', async (t) => {
   const log = new RaftLog({ index: 4, term: 2, logTimeMs: 0 }, run(2, 5, 2));
   t.throws(() => log.append(run(2, 8, 1)), { message: 'violated: the log has no gap' });
-  t.throws(() => log.append(run(1, 7, 1)), { message: 'violated: terms never go back along the log' });
-  t.throws(() => log.slice(4, 5), { message: 'violated: entries are read from where the log begins' });
-  t.throws(() => log.slice(5, 7), { message: 'violated: entries are read up to where the log ends' });
+  t.throws(() => log.append(run(1, 7, 1)), {
+    message: 'violated: terms never go back along the log',
+  });
+  t.throws(() => log.slice(4, 5), {
+    message: 'violated: entries are read from where the log begins',
+  });
+  t.throws(() => log.slice(5, 7), {
+    message: 'violated: entries are read up to where the log ends',
+  });
   t.throws(() => log.truncateFrom(4), { message: 'violated: what is compacted is not truncated' });
 });
 
-t.test('a configuration comes back from its bytes as it was, and equal ones are equal bytes', async (t) => {
-  fc.assert(
-    fc.property(configurations, (configuration) => {
-      const bytes = encodeConfiguration(configuration);
-      const decoded = decodeConfiguration(bytes);
-      const { incoming, outgoing, learners, addresses } = configuration;
-      const shuffled: Configuration = {
-        learners: [...learners].reverse(),
-        outgoing: [...outgoing].reverse(),
-        incoming: [...incoming].reverse(),
-        addresses: new Map(
-          [...addresses].reverse().map(([id, { peer, client }]) => [id, { client, peer }]),
-        ),
-        clusterId: configuration.clusterId,
-      };
-      t.same(decoded, configuration);
-      t.same(encodeConfiguration(shuffled), bytes);
-    }),
-    { numRuns: 100 },
-  );
-});
+t.test(
+  'a configuration comes back from its bytes as it was, and equal ones are equal bytes',
+  async (t) => {
+    fc.assert(
+      fc.property(configurations, (configuration) => {
+        const bytes = encodeConfiguration(configuration);
+        const decoded = decodeConfiguration(bytes);
+        const { incoming, outgoing, learners, addresses } = configuration;
+        const shuffled: Configuration = {
+          learners: [...learners].reverse(),
+          outgoing: [...outgoing].reverse(),
+          incoming: [...incoming].reverse(),
+          addresses: new Map(
+            [...addresses].reverse().map(([id, { peer, client }]) => [id, { client, peer }]),
+          ),
+          clusterId: configuration.clusterId,
+        };
+        t.same(decoded, configuration);
+        t.same(encodeConfiguration(shuffled), bytes);
+      }),
+      { numRuns: 100 },
+    );
+  },
+);
 
 t.test('what is no whole configuration of a known version is ERR_PROTOCOL', async (t) => {
   const good = {
@@ -207,15 +244,25 @@ t.test('random schedules keep every promise, and heal', async (t) => {
         seen.set(sight, (seen.get(sight) ?? 0) + count);
       }
     } catch (error) {
-      t.fail(`QUORATE_RAFT_SEED=${seed} npx tap dist/test/raft/properties.test.js: ${String(error)}`, {
-        found: error,
-      });
+      t.fail(
+        `QUORATE_RAFT_SEED=${seed} npx tap dist/test/raft/properties.test.js: ${String(error)}`,
+        {
+          found: error,
+        },
+      );
     }
   }
   t.comment(JSON.stringify(Object.fromEntries(seen)));
   if (only !== undefined) return;
   // A schedule in which these never happen proves little.
-  for (const sight of ['elections', 'commits', 'reads', 'truncations', 'oldTermCommits', 'lostWrites'] as const) {
+  for (const sight of [
+    'elections',
+    'commits',
+    'reads',
+    'truncations',
+    'oldTermCommits',
+    'lostWrites',
+  ] as const) {
     t.ok((seen.get(sight) ?? 0) >= 10, `${sight} happened`);
   }
 });

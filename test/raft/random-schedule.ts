@@ -143,7 +143,10 @@ export class RandomSchedule {
   }
 
   #beginLife(id: MemberId, term: number): void {
-    const { lastIndex } = at(this.#members, this.#members.findIndex((one) => one.id === id)).status;
+    const { lastIndex } = at(
+      this.#members,
+      this.#members.findIndex((one) => one.id === id),
+    ).status;
     this.#lives.set(id, { term, role: 'follower', lastIndex, commitIndex: 0, appliedCount: 0 });
   }
 
@@ -154,7 +157,8 @@ export class RandomSchedule {
       if (effect.kind === 'readReady') this.#onReadReady(effect.readId, effect.index);
     }
     this.#checkStatus(member);
-    for (const effect of effects) if (effect.kind === 'apply') this.#onApply(member, effect.entries);
+    for (const effect of effects)
+      if (effect.kind === 'apply') this.#onApply(member, effect.entries);
   }
 
   #onSend(message: Message): void {
@@ -170,8 +174,13 @@ export class RandomSchedule {
     const key = `${voter} in ${term}`;
     assert((this.#votes.get(key) ?? candidate) === candidate, 'a member votes once a term');
     this.#votes.set(key, candidate);
-    const stored = at(this.#members, this.#members.findIndex(({ id }) => id === voter)).disk.hardState;
-    const isStored = stored !== null && (stored.term > term || (stored.term === term && stored.votedFor === candidate));
+    const stored = at(
+      this.#members,
+      this.#members.findIndex(({ id }) => id === voter),
+    ).disk.hardState;
+    const isStored =
+      stored !== null &&
+      (stored.term > term || (stored.term === term && stored.votedFor === candidate));
     assert(isStored, 'a vote is durable when it leaves');
   }
 
@@ -191,9 +200,16 @@ export class RandomSchedule {
     let previous = member.log.find(({ index }) => index === first.index - 1)?.term ?? 0;
     for (const { term, index, packed } of added) {
       const known = this.#written.get(`${term}/${index}`);
-      assert(known === undefined || equal(known.packed, packed), 'a term and an index name one entry');
-      assert(known === undefined || known.prevTerm === previous, 'logs that agree once agree before');
-      if (known === undefined) this.#written.set(`${term}/${index}`, { packed, prevTerm: previous });
+      assert(
+        known === undefined || equal(known.packed, packed),
+        'a term and an index name one entry',
+      );
+      assert(
+        known === undefined || known.prevTerm === previous,
+        'logs that agree once agree before',
+      );
+      if (known === undefined)
+        this.#written.set(`${term}/${index}`, { packed, prevTerm: previous });
       previous = term;
     }
   }
@@ -210,7 +226,8 @@ export class RandomSchedule {
     assert(term >= life.term, 'the term never goes back');
     assert(commitIndex >= life.commitIndex, 'the commit index never goes back');
     assert(durableIndex <= member.disk.log.length, 'what is called durable is on disk');
-    if (role === 'leader' && (life.role !== 'leader' || life.term !== term)) this.#onElected(member, term);
+    if (role === 'leader' && (life.role !== 'leader' || life.term !== term))
+      this.#onElected(member, term);
     for (let index = life.commitIndex + 1; index <= commitIndex; index += 1) {
       this.#onCommitted(member, at(member.log, index - 1), term);
     }
@@ -225,7 +242,10 @@ export class RandomSchedule {
     this.#sight('elections');
     this.#decided.forEach((decided, i) => {
       if (decided.term >= term) return;
-      assert(member.log[i]?.term === decided.entry.term, 'a leader holds what was decided before it');
+      assert(
+        member.log[i]?.term === decided.entry.term,
+        'a leader holds what was decided before it',
+      );
     });
   }
 
@@ -262,9 +282,15 @@ export class RandomSchedule {
     for (const { index, packed } of entries) {
       life.appliedCount += 1;
       assert(index === life.appliedCount, 'entries are applied in order, without a gap');
-      assert(equal(at(this.#decided, index - 1).entry.packed, packed), 'what is applied is decided');
+      assert(
+        equal(at(this.#decided, index - 1).entry.packed, packed),
+        'what is applied is decided',
+      );
       const stored = member.disk.log[index - 1];
-      assert(stored !== undefined && equal(stored.packed, packed), 'what is applied is on disk here');
+      assert(
+        stored !== undefined && equal(stored.packed, packed),
+        'what is applied is on disk here',
+      );
     }
     this.#perform(member, member.step({ kind: 'applied', index: life.appliedCount }));
   }
@@ -280,7 +306,8 @@ export class RandomSchedule {
       for (const member of this.#members) this.#perform(member, member.tick());
       for (let i = 0; i < 40; i += 1) {
         for (let count = this.#messages.length; count > 0; count -= 1) this.#deliverOne();
-        for (const member of this.#members) while (member.disk.pending.length > 0) this.#finishOneWrite(member);
+        for (const member of this.#members)
+          while (member.disk.pending.length > 0) this.#finishOneWrite(member);
       }
       const leader = this.#members.find(({ status }) => status.role === 'leader');
       if (wanted === Number.POSITIVE_INFINITY && leader !== undefined && round > 20) {
