@@ -7,6 +7,7 @@ export function checkInvariants(state: RaftState): void {
   checkWrites(state);
   checkRole(state);
   checkProgress(state);
+  checkConfigurations(state);
 }
 
 function checkPointers(state: RaftState): void {
@@ -45,6 +46,7 @@ function checkRole(state: RaftState): void {
   assert(state.progress.size === 0, 'only a leader keeps progress');
   assert(state.uncommittedBytes === 0, 'only a leader counts uncommitted bytes');
   assert(state.readRounds.length === 0, 'only a leader holds reads');
+  assert(state.waitingReads.length === 0, 'only a leader holds reads');
   if (state.role !== 'follower') assert(state.leader === null, 'a candidate follows nobody');
 }
 
@@ -56,9 +58,19 @@ function checkProgress(state: RaftState): void {
     assert(nextIndex <= state.log.lastIndex + 1, 'the next entry is in the log, or the one after');
     const bytes = inflight.reduce((sum, sent) => sum + sent.bytes, 0);
     assert(bytes === inflightBytes, 'bytes in flight are those of the appends in flight');
+    if (progress.mode === 'probe') assert(inflight.length === 0, 'a probe keeps no window');
   }
   const uncommitted = state.log.slice(state.commitIndex + 1, state.log.lastIndex);
   const bytes = uncommitted.reduce((sum, entry) => sum + entry.packed.length, 0);
   assert(bytes === state.uncommittedBytes, 'uncommitted bytes are those after the commit index');
   assert(configurationOf(state).incoming.length > 0, 'a leader has a configuration');
+}
+
+function checkConfigurations(state: RaftState): void {
+  let previous = -1;
+  for (const { index } of state.configurations) {
+    assert(index > previous, 'configurations are in the order of the log');
+    assert(index <= state.log.lastIndex, 'a configuration in force stands in the log');
+    previous = index;
+  }
 }

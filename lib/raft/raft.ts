@@ -21,7 +21,15 @@ import { onRead } from './reads.js';
 import { onAppendAccepted, onAppendRejected, onPropose, replicate } from './replication.js';
 import { becomeFollower } from './roles.js';
 import { configurationOf, type DurablePromise, emit, type RaftState } from './state.js';
-import type { Effect, Input, Message, RaftOptions, RaftStatus, RaftTiming } from './types.js';
+import type {
+  Effect,
+  Input,
+  Message,
+  RaftLimits,
+  RaftOptions,
+  RaftStatus,
+  RaftTiming,
+} from './types.js';
 import { completeWrites, flushWrites, stillHolds } from './writes.js';
 
 /**
@@ -197,6 +205,7 @@ function hasUnwritten(state: RaftState): boolean {
 function initialState(options: RaftOptions): RaftState {
   const { hardState, compacted, configuration, entries, timing, random } = options;
   assertTiming(timing);
+  assertLimits(options.limits);
   const log = new RaftLog(compacted, entries);
   assert((hardState?.term ?? 0) >= log.lastTerm, 'the stored term is not behind the stored log');
   return {
@@ -239,4 +248,8 @@ function assertTiming(timing: RaftTiming): void {
   assert(heartbeatTicks > 0, 'heartbeats take at least one tick');
   assert(heartbeatTicks < electionMinTicks, 'heartbeats are more frequent than elections');
   assert(electionMinTicks < electionMaxTicks, 'election timeouts are drawn from a range');
+}
+
+function assertLimits(limits: RaftLimits): void {
+  for (const limit of Object.values(limits)) assert(limit >= 1, 'a limit lets at least one pass');
 }

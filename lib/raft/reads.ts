@@ -15,7 +15,7 @@ export function onRead(state: RaftState, readId: number): void {
     emit(state, { kind: 'readRejected', readId, reason: 'notLeader' });
     return;
   }
-  state.waitingReads = [...state.waitingReads, readId];
+  state.waitingReads.push(readId);
   startWaitingReads(state);
 }
 

@@ -58,8 +58,11 @@ export interface RaftState {
 
   /** Reads that wait for a quorum to confirm this leader, oldest round first. */
   readonly readRounds: ReadRound[];
-  /** Reads that wait for a round: the term has nothing committed yet, or too many rounds are open. */
-  waitingReads: readonly number[];
+  /**
+   * Reads that wait for a round: the term has nothing committed yet, or too many rounds are open. As
+   * many as the driver has calls that wait, and no more.
+   */
+  waitingReads: number[];
   /** Never used twice, so that a late answer confirms nothing that began after it. */
   nextReadRound: number;
 

@@ -120,7 +120,7 @@ export type Input =
 export type RejectionReason =
   /** Not the leader; `leader` may be. */
   | 'notLeader'
-  /** `maxUncommittedBytes` or the limit on read rounds is reached. */
+  /** `maxUncommittedBytes` is reached. Reads are never refused for it: they share rounds. */
   | 'busy';
 
 /**
@@ -204,6 +204,7 @@ export interface RaftTiming {
   readonly electionMaxTicks: number;
 }
 
+/** As in `Limits`, whose docstrings say what happens when one is reached. All at least 1. */
 export interface RaftLimits {
   readonly maxAppendBytes: number;
   readonly maxInflightAppends: number;

@@ -586,6 +586,9 @@ t.test('what a core is given is checked', async (t) => {
   ];
   for (const timing of timings)
     t.throws(() => new Member('a', { timing }), { message: /violated/ });
+  t.throws(() => new Member('a', { limits: { maxInflightAppends: 0 } }), {
+    message: 'violated: a limit lets at least one pass',
+  });
   t.throws(() => new Member('a', { term: 1, log: '2/1' }), {
     message: 'violated: the stored term is not behind the stored log',
   });

@@ -106,7 +106,7 @@ t.test('the log finds by halving what a search from the end finds', async (t) =>
       fc.nat(8),
       (start, runs, offset, term) => {
         const log = new RaftLog({ index: start, term: 1, logTimeMs: 0 }, []);
-        runs.forEach((count, i) => log.append(run(i + 2, log.lastIndex + 1, count)));
+        for (const [i, count] of runs.entries()) log.append(run(i + 2, log.lastIndex + 1, count));
         const upTo = start + offset;
         let expected = Math.min(upTo, log.lastIndex);
         while (expected > start && (log.termAt(expected) ?? 0) > term) expected -= 1;
