@@ -49,7 +49,7 @@ export function refuseLeader(state: RaftState, request: AppendRequest | Heartbea
 }
 
 function follow(state: RaftState, leader: string): void {
-  assert(state.role !== 'leader', 'a term has one leader');
+  // A leader follows itself, so that this holds for it too.
   assert(state.leader === null || state.leader === leader, 'a term has one leader');
   becomeFollower(state, state.hardState.term, leader);
   state.electionElapsedTicks = 0;

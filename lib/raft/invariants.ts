@@ -43,6 +43,7 @@ function checkRole(state: RaftState): void {
     return;
   }
   assert(state.leader !== self, 'only a leader follows itself');
+  assert(state.termStartIndex === 0, 'only a leader has opened its term');
   assert(state.progress.size === 0, 'only a leader keeps progress');
   assert(state.uncommittedBytes === 0, 'only a leader counts uncommitted bytes');
   assert(state.readRounds.length === 0, 'only a leader holds reads');

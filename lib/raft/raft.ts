@@ -92,10 +92,7 @@ export class Raft {
   /** What a step began is sent and written at its end, once. */
   #finish(): void {
     const state = this.#state;
-    // A promise that is kept at once may change the role again, and then write again.
-    do {
-      flushWrites(state, (promise) => keepPromise(state, promise));
-    } while (hasUnwritten(state));
+    flushWrites(state, (promise) => keepPromise(state, promise));
     if (state.role === 'leader') replicate(state);
     handOver(state);
   }
@@ -195,11 +192,6 @@ function keepPromise(state: RaftState, promise: DurablePromise): void {
   if (!stillHolds(state, promise)) return;
   if (promise.kind === 'send') emit(state, { kind: 'send', message: promise.message });
   else stand(state);
-}
-
-function hasUnwritten(state: RaftState): boolean {
-  const { hardState, entries, promises } = state.unwritten;
-  return hardState || entries.length > 0 || promises.length > 0;
 }
 
 function initialState(options: RaftOptions): RaftState {

@@ -48,7 +48,10 @@ export function afterWrite(state: RaftState, promise: DurablePromise): void {
   state.unwritten.promises.push(promise);
 }
 
-/** Ends a step: its changes become one write, and its promises wait where they belong. */
+/**
+ * Ends a step: its changes become one write, and its promises wait where they belong. `keep` is for
+ * those that rest on nothing still to be written: repeated answers, which change nothing any more.
+ */
 export function flushWrites(state: RaftState, keep: (promise: DurablePromise) => void): void {
   const { hardState, entries, promises } = state.unwritten;
   state.unwritten.hardState = false;

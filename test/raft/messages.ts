@@ -1,5 +1,5 @@
 import type { MemberId } from '../../lib/base/index.js';
-import type { Message } from '../../lib/raft/index.js';
+import type { AppendRequest, Message } from '../../lib/raft/index.js';
 import type { Member } from './harness.js';
 import { entries, GROUP, position } from './notation.js';
 
@@ -29,7 +29,7 @@ export function append(
   to: MemberId,
   term: number,
   { prev = '0/0', log = '', commit = 0 } = {},
-): Message {
+): AppendRequest {
   const { term: prevTerm, index: prevIndex } = position(prev);
   return {
     kind: 'append',

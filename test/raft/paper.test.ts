@@ -1,4 +1,6 @@
 import t from 'tap';
+import { packEntries } from '../../lib/base/index.js';
+import { encodeConfiguration } from '../../lib/raft/index.js';
 import { Cluster, Member, TIMING } from './harness.js';
 import {
   accepted,
@@ -113,6 +115,11 @@ t.test('Raft §5.2 leader election', async (t) => {
     b.receive(voteRequest('c', 'b', 2, '1/1'));
     b.tick(1);
     t.equal(b.status.role, 'preCandidate');
+    const c = new Member('c', { term: 2 });
+    c.tick(14);
+    c.receive(voteRequest('a', 'c', 2));
+    c.tick(14);
+    t.equal(c.status.role, 'follower', 'nor does one of its own term');
   });
 
   t.test(
@@ -134,6 +141,15 @@ t.test('Raft §5.2 leader election', async (t) => {
       );
     },
   );
+
+  t.test('a later leadership begins its heartbeats anew', async (t) => {
+    const a = lead(new Member('a'));
+    a.tick(1);
+    a.receive(heartbeat('b', 'a', 2));
+    lead(a);
+    t.same(lines(a.tick(1)), []);
+    t.equal(lines(a.tick(1)).length, 2);
+  });
 
   t.test('a candidate that a majority refuses gives up', async (t) => {
     const [, a] = membersOfEachRole();
@@ -307,6 +323,47 @@ t.test('Raft §5.3 log replication', async (t) => {
     ]);
   });
 
+  t.test('an append that begins before the log does adds what is new', async (t) => {
+    const compacted = { index: 5, term: 1, logTimeMs: 0 };
+    const b = new Member('b', { term: 1, compacted, log: '1/6' });
+    b.receive(append('a', 'b', 1, { prev: '1/2', log: '1/3 1/4 1/5 1/6 1/7', commit: 7 }));
+    t.same(lines(b.finishWrites()), ['send a appendAccepted term=1 match=7', 'apply [1/7]']);
+    t.same(lines(b.receive(append('a', 'b', 1, { prev: '1/1', log: '1/2' }))), [
+      'send a appendAccepted term=1 match=2',
+    ]);
+  });
+
+  t.test(
+    'a follower commits nothing by its own count, even where it is the only voter',
+    async (t) => {
+      const b = new Member('b', { voters: 'b', term: 2 });
+      b.receive(append('a', 'b', 2, { log: '2/1' }));
+      t.same(lines(b.finishWrites()), ['send a appendAccepted term=2 match=1']);
+      t.equal(b.status.commitIndex, 0);
+    },
+  );
+
+  t.test('an old acknowledgement ends no search for where the logs part', async (t) => {
+    const a = lead(new Member('a', { term: 1, log: run(1, 1, 9) }));
+    a.receive(accepted('b', 'a', 2, 5), rejected('b', 'a', 2, 9, '1/7'));
+    t.match(a.status.progress.get('b'), { mode: 'probe', nextIndex: 8 });
+    a.receive(accepted('b', 'a', 2, 3));
+    t.match(a.status.progress.get('b'), { mode: 'probe', matchIndex: 5, nextIndex: 8 });
+  });
+
+  t.test('what a follower is found to hold is not sent to it again', async (t) => {
+    const limits = { maxInflightAppends: 1, maxAppendBytes: 1 };
+    const a = lead(new Member('a', { term: 1, log: run(1, 1, 9), limits }));
+    a.receive(rejected('b', 'a', 2, 9, '1/1'), accepted('b', 'a', 2, 2));
+    t.match(a.status.progress.get('b'), { mode: 'replicate', nextIndex: 4 });
+    t.ok(
+      lines(a.receive(accepted('b', 'a', 2, 7))).includes(
+        'send b append term=2 prev=1/7 commit=0 [1/8]',
+      ),
+    );
+    t.match(a.status.progress.get('b'), { matchIndex: 7, nextIndex: 9 });
+  });
+
   t.test('log time goes on by elapsed time and never back', async (t) => {
     const a = lead(new Member('a', { voters: 'a' }), '');
     const stamps = [50, 20, 80.9].map((nowMs) => {
@@ -315,6 +372,14 @@ t.test('Raft §5.3 log replication', async (t) => {
       return a.log.at(-1)?.logTimeMs;
     });
     t.same(stamps, [50, 50, 80]);
+    const late = new Member('a', { voters: 'a' });
+    late.nowMs = 100;
+    late.tick();
+    late.nowMs = 20;
+    lead(late, '');
+    late.nowMs = 100;
+    late.propose(1, 'x');
+    t.equal(late.log.at(-1)?.logTimeMs, 0, 'a clock that goes back stands still');
   });
 });
 
@@ -342,6 +407,31 @@ t.test('Raft §5.4 safety', async (t) => {
     t.equal(a.status.commitIndex, 0);
     a.receive(accepted('b', 'a', 2, 2));
     t.equal(a.status.commitIndex, 2, 'the older one follows along');
+  });
+});
+
+t.test('Raft §6 configurations', async (t) => {
+  t.test('a configuration counts from its append, and no longer once it is cut off', async (t) => {
+    const b = new Member('b', { term: 1, configuration: configurationOf('abc') });
+    const payload = encodeConfiguration(configurationOf('abd', 'e', 'abc'));
+    const position = { group: GROUP, term: 1, firstIndex: 1, logTimeMs: 0 };
+    const entries = packEntries(position, [{ kind: 'configuration', commandVersion: 0, payload }]);
+    t.same(lines(b.receive({ ...append('a', 'b', 1), entries })), [
+      'configured abd outgoing=abc learners=e',
+      'write #1 [1/1]',
+      'follower at term 1, leader a',
+    ]);
+    t.same(lines(b.receive(append('c', 'b', 2, { log: '2/1' }))), [
+      'configured abc',
+      'write #2 term=2 vote=- [2/1]',
+      'follower at term 2, leader c',
+    ]);
+    b.restart(1);
+    t.same(
+      b.status.configuration,
+      configurationOf('abd', 'e', 'abc'),
+      'and counts again after a crash',
+    );
   });
 });
 
@@ -379,7 +469,10 @@ t.test('Thesis §4.2.3 disruptive members', async (t) => {
         'follower at term 5, leader -',
       ]);
       const [, , leader] = membersOfEachRole();
-      t.same(lines(leader.receive(voteRequest('c', 'a', 9))), []);
+      leader.tick(TIMING.electionMaxTicks - 1);
+      t.same(lines(leader.receive(voteRequest('c', 'a', 9), preVoteRequest('c', 'a', 2, '9/9'))), [
+        'send c preVoteReply term=1 refused',
+      ]);
       t.same(leader.status.role, 'leader');
     },
   );
@@ -513,6 +606,19 @@ t.test('Thesis §6.4 read-only queries', async (t) => {
     },
   );
 
+  t.test('a late answer takes back no later confirmation', async (t) => {
+    const a = lead(new Member('a', { voters: 'abcde' }), 'bc');
+    a.finishWrites();
+    a.receive(accepted('b', 'a', 1, 1), accepted('c', 'a', 1, 1), accepted('d', 'a', 1, 1));
+    a.read(1);
+    a.read(2);
+    a.receive(heartbeatReply('b', 'a', 1, 2), heartbeatReply('b', 'a', 1, 1));
+    t.same(
+      lines(a.receive(heartbeatReply('c', 'a', 1, 2))).filter((line) => line.startsWith('read')),
+      ['read #1 ready at 1', 'read #2 ready at 1'],
+    );
+  });
+
   t.test('reads of a leader that steps down are rejected, each once', async (t) => {
     const a = lead(new Member('a'));
     a.read(1);
@@ -562,6 +668,28 @@ t.test('Thesis §10.2.1 writing to the leader’s disk in parallel, pipelining',
     t.same(lines(a.receive(accepted('b', 'a', 1, 1))), [
       'send b append term=1 prev=1/1 commit=0 [1/2]',
     ]);
+  });
+
+  t.test('news of a commit waits where the window is full', async (t) => {
+    const a = lead(new Member('a', { limits: { maxInflightAppends: 1 } }));
+    a.finishWrites();
+    a.receive(accepted('b', 'a', 1, 1), accepted('c', 'a', 1, 1));
+    a.propose(1, 'x');
+    a.finishWrites();
+    const sent = lines(a.receive(accepted('c', 'a', 1, 2)));
+    t.ok(sent.includes('send c append term=1 prev=1/2 commit=2 []'));
+    t.notOk(sent.some((line) => line.startsWith('send b')));
+  });
+
+  t.test('news of a commit takes no place in the window', async (t) => {
+    const a = lead(new Member('a', { limits: { maxInflightAppends: 1 } }));
+    a.finishWrites();
+    t.ok(
+      lines(a.receive(accepted('b', 'a', 1, 1))).includes(
+        'send b append term=1 prev=1/1 commit=1 []',
+      ),
+    );
+    t.ok(lines(a.propose(1, 'x')).includes('send b append term=1 prev=1/1 commit=1 [1/2]'));
   });
 
   t.test('a window that is full opens with the answers, and says nothing until then', async (t) => {

@@ -348,6 +348,7 @@ t.test(
     a.receive(accepted('b', 'a', 2, 5), accepted('b', 'a', 2, 3), rejected('b', 'a', 2, 4, '1/2'));
     const progress = a.status.progress.get('b');
     t.equal(progress?.matchIndex, 5);
+    t.equal(progress?.mode, 'replicate');
     t.ok((progress?.nextIndex ?? 0) >= 6);
     // A rejection from before, of something above the match, goes back to the match at most.
     a.receive(rejected('b', 'a', 2, 9, '1/2'));
@@ -656,6 +657,15 @@ t.test(
   },
 );
 
+t.test('what was cut off is acknowledged by no promise, of whatever term (rule 2)', async (t) => {
+  // No honest leader contradicts itself within its term; a promise trusts the log, not the leader.
+  const b = new Member('b', { term: 2, log: run(1, 1, 4) });
+  b.receive(append('c', 'b', 2, { prev: '1/4', log: '1/5' }));
+  b.receive(append('c', 'b', 2, { prev: '1/4', log: '2/5' }));
+  t.same(lines(b.finishWrites(1)), []);
+  t.same(lines(b.finishWrites(1)), ['send c appendAccepted term=2 match=5']);
+});
+
 t.test('a duplicate append waits like the first (rule 2)', async (t) => {
   const b = new Member('b', { term: 1 });
   const first = append('a', 'b', 1, { log: '1/1 1/2' });
@@ -663,6 +673,18 @@ t.test('a duplicate append waits like the first (rule 2)', async (t) => {
   t.same(lines(b.receive(first)), []);
   t.same(lines(b.finishWrites()), ['send a appendAccepted term=1 match=2']);
 });
+
+t.test(
+  'a vote and an acknowledgement that wait for one write are both kept (rule 2)',
+  async (t) => {
+    const b = new Member('b', { term: 1 });
+    b.receive(voteRequest('a', 'b', 2), append('a', 'b', 2));
+    t.same(lines(b.finishWrites()), [
+      'send a voteReply term=2 granted',
+      'send a appendAccepted term=2 match=0',
+    ]);
+  },
+);
 
 t.test('promises do not pile up while the disk hangs (fault B24)', async (t) => {
   const b = new Member('b', { term: 1 });
@@ -679,6 +701,12 @@ t.test('promises do not pile up while the disk hangs (fault B24)', async (t) => 
     'send a appendAccepted term=1 match=1',
     'send a appendAccepted term=1 match=2',
   ]);
+});
+
+t.test('of promises that wait for one write the one that says most is kept (rule 2)', async (t) => {
+  const b = new Member('b', { term: 1 });
+  b.receive(append('a', 'b', 1, { log: '1/1 1/2' }), append('a', 'b', 1, { log: '1/1' }));
+  t.same(lines(b.finishWrites()), ['send a appendAccepted term=1 match=2']);
 });
 
 t.test('the window of a follower is limited in appends and in bytes', async (t) => {
