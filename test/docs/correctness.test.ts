@@ -1,0 +1,69 @@
+import { existsSync, readFileSync } from 'node:fs';
+import t from 'tap';
+
+const PAGE = 'docs/correctness.md';
+
+/** The schedules that this part of the work answers for. */
+const WANTED = [
+  ...['A1', 'A2', 'A3', 'A4', 'A5', 'A6', 'A7', 'A8', 'A9', 'A13', 'A14', 'A15', 'A16'],
+  ...['B1', 'B2', 'B3', 'B4', 'B5', 'B6', 'B7', 'B8', 'B13', 'B15', 'B16', 'B17', 'B24'],
+  ...['C1', 'F1', 'F6', 'G5', 'I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I7', 'I8', 'I9'],
+];
+
+t.test('the page on correctness', async (t) => {
+  const lines = readFileSync(PAGE, 'utf8').split('\n');
+
+  t.test('names only files that exist', async (t) => {
+    const named = new Set(lines.flatMap(filesIn));
+    t.ok(named.size > 20, 'files are named');
+    t.same(
+      [...named].filter((path) => !existsSync(path)),
+      [],
+    );
+  });
+
+  t.test('names only tests that stand in a file of the same row', async (t) => {
+    const missing: string[] = [];
+    let found = 0;
+    for (const line of lines) {
+      const names = testsIn(line);
+      const sources = filesIn(line)
+        .filter(existsSync)
+        .map((path) => readFileSync(path, 'utf8'));
+      for (const name of names) {
+        if (sources.some((source) => holdsTest(source, name))) found += 1;
+        else missing.push(name);
+      }
+    }
+    t.same(missing, []);
+    t.ok(found > 50, 'tests are named');
+  });
+
+  t.test('has a row for every schedule, each with a test or a reason', async (t) => {
+    const rows = new Map(lines.map((line) => [/^\| ([A-I]\d+) \|/.exec(line)?.[1], line]));
+    const open = WANTED.filter((schedule) => {
+      const row = rows.get(schedule) ?? '';
+      return testsIn(row).length === 0 && !/expected:|next:/.test(row);
+    });
+    t.same(open, []);
+  });
+});
+
+function filesIn(line: string): readonly string[] {
+  return [...line.matchAll(/`((?:lib|test|storage|transports)\/[^`]+)`/g)].map(([, path]) => path!);
+}
+
+function testsIn(line: string): readonly string[] {
+  return [...line.matchAll(/"([^"]+)"/g)].map(([, name]) => name!);
+}
+
+/** Whether a name is written out in a source, or made there by a template. */
+function holdsTest(source: string, name: string): boolean {
+  if (source.includes(`'${name}'`) || source.includes(`"${name}"`)) return true;
+  return [...source.matchAll(/test\(\s*`([^`]*)`/g)].some(([, template]) => {
+    const parts = template!
+      .split(/\$\{[^}]*\}/)
+      .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+    return new RegExp(`^${parts.join('.+')}$`).test(name);
+  });
+}
