@@ -127,6 +127,8 @@ for (const [name, image] of [
         equal(refused.code, 'ERR_CORRUPT');
         match(refused.message, named);
       }
+      // LevelDB would have made an empty database in its place.
+      if (what === 'the database') ok(!existsSync(join(directory, 'log', 'CURRENT')));
     });
   }
 }

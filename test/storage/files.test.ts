@@ -69,6 +69,20 @@ t.test('a heal cut short at any call loses nothing', async () => {
   }
 });
 
+t.test('a damaged copy is written again at the next start, before it is needed', async () => {
+  for (const copies of [
+    ['/state.1', '/state.2'],
+    ['/state.2', '/state.1'],
+  ] as const) {
+    const files = new CrashingFiles();
+    await twin(files).save(encodeState(NEW));
+    for (const copy of copies) {
+      files.damage(copy, (bytes) => bytes.fill(9));
+      deepEqual(await loaded(twin(files)), NEW);
+    }
+  }
+});
+
 t.test('any single damage to one copy costs nothing, to both it is ERR_CORRUPT', async () => {
   const damages = [...Array(256).keys()].flatMap((at) => [
     (bytes: Uint8Array): Uint8Array => bytes.map((byte, i) => (i === at ? byte ^ 0xff : byte)),

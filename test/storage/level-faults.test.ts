@@ -82,6 +82,8 @@ t.test('the mark is lowered before the log is cut, and does not rise meanwhile',
   virtual.advance(50);
   await until(() => marks.at(-1) === '2:10');
   marks.length = 0;
+  // Not marked yet: the mark wants to rise to 11 while the log is cut to 5.
+  await log.append(entries(1, 11, 1));
   const cut = log.append(entries(2, 5, 1));
   await until(() => marks.length > 0);
   virtual.advance(100);
@@ -90,6 +92,11 @@ t.test('the mark is lowered before the log is cut, and does not rise meanwhile',
   await expectKilled(directory, [...entries(1, 1, 4), ...entries(2, 5, 1)]);
   virtual.advance(50);
   await until(() => marks.at(-1) === '2:5');
+  deepEqual(marks, ['1:4', '2:4', '1:5', '2:5']);
+  // A compaction marks the end at once: the log is not hot then.
+  await log.append(entries(2, 6, 3));
+  await log.compact(7, 2);
+  equal(marks.at(-1), '2:8');
   await engine.close();
 });
 

@@ -39,6 +39,10 @@ t.test('a crash drops what was not durable and nothing else (schedules F1, A2)',
   deepEqual(await Promise.all([saving, appending]), ['ERR_STORAGE', 'ERR_STORAGE']);
   equal(await finished(clock, outcome(state.load())), 'ERR_STORAGE');
   const next = await started(disk);
+  const late = outcome(state.save({ term: 9, votedFor: 'n9' }));
+  equal(disk.pending.length, 0);
+  await clock.elapse(1);
+  equal(await late, 'ERR_STORAGE');
   deepEqual(await found(next), { state: '1 n1', log: '11' });
   await finished(clock, engine.close());
 });
