@@ -25,6 +25,7 @@ export class GroupDisk {
   #next: Write | null = null;
   #busy = false;
   #failed = false;
+  #heldTicks = 0;
   #idle: (() => void)[] = [];
 
   constructor(options: GroupDiskOptions) {
@@ -33,6 +34,15 @@ export class GroupDisk {
 
   add(write: Write): void {
     this.#next = this.#next === null ? write : joinWrites(this.#next, write);
+  }
+
+  /** How many ticks the write under way has taken; 0 where none is. */
+  get heldTicks(): number {
+    return this.#heldTicks;
+  }
+
+  tick(): void {
+    if (this.#busy) this.#heldTicks += 1;
   }
 
   /** Begins what was gathered, unless a write is under way. */
@@ -72,6 +82,7 @@ export class GroupDisk {
 
   #done(): void {
     this.#busy = false;
+    this.#heldTicks = 0;
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 }

@@ -189,7 +189,9 @@ export class Group {
   tick(): void {
     if (this.#stopped) return;
     this.calls.tick();
+    this.#disk.tick();
     this.#inbox.push({ kind: 'tick' });
+    if (this.#role === 'leader' && this.#isDiskSlow()) this.#resign();
     this.#turn();
   }
 
@@ -200,6 +202,17 @@ export class Group {
   async close(cause: QuorateError | null): Promise<void> {
     this.#stop(cause);
     await this.#disk.stop();
+  }
+
+  /** A leader with such a disk acknowledges nothing that it applies itself; another may do better. */
+  #isDiskSlow(): boolean {
+    return this.#disk.heldTicks >= this.#options.timing.electionMaxTicks;
+  }
+
+  #resign(): void {
+    const fields = { event: 'raft.resigned', heldTicks: this.#disk.heldTicks };
+    this.#options.logger.warn(fields, 'A write takes longer than an election: it leads no more.');
+    this.#inbox.push({ kind: 'resign' });
   }
 
   #newRaft(loaded: LoadedGroup): Raft {

@@ -20,6 +20,11 @@ export function tickLeader(state: RaftState): void {
   sendHeartbeats(state);
 }
 
+/** Leads no more, and follows nobody yet. The term is kept: what the leader acknowledged stays true. */
+export function resign(state: RaftState): void {
+  if (state.role === 'leader') becomeFollower(state, state.hardState.term, null);
+}
+
 export function onHeartbeatReply(state: RaftState, reply: HeartbeatReply): void {
   const progress = state.progress.get(reply.from);
   if (progress === undefined) return;

@@ -14,7 +14,7 @@ import {
 } from './election.js';
 import { onAppend, onHeartbeat, refuseLeader } from './following.js';
 import { checkInvariants } from './invariants.js';
-import { onHeartbeatReply, tickLeader } from './leading.js';
+import { onHeartbeatReply, resign, tickLeader } from './leading.js';
 import { RaftLog } from './log.js';
 import { placedConfigurations } from './membership.js';
 import { onRead } from './reads.js';
@@ -114,6 +114,8 @@ function dispatch(state: RaftState, input: Input): void {
       return onRead(state, input.readId);
     case 'campaign':
       return campaign(state);
+    case 'resign':
+      return resign(state);
     default:
       return unreachable(input);
   }

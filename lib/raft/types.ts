@@ -115,7 +115,9 @@ export type Input =
   /** Find an index such that a read after applying it is linearizable. Answered by `readReady` or `readRejected`. */
   | { readonly kind: 'read'; readonly readId: number }
   /** Stand for election now, if this member may. A leader ignores it. */
-  | { readonly kind: 'campaign' };
+  | { readonly kind: 'campaign' }
+  /** Stop leading: this member cannot keep up. Whoever else may stands in its place. */
+  | { readonly kind: 'resign' };
 
 export type RejectionReason =
   /** Not the leader; `leader` may be. */

@@ -1,0 +1,254 @@
+import { test } from 'tap';
+import type { KVStore } from '../../lib/store/index.js';
+import { accepted, MEMBERS, rig, text8 } from './group-rig.js';
+import { failureOf, World } from './world.js';
+
+test('a single node neither leads nor answers before its disk has answered (schedules A15, F1)', async (t) => {
+  const world = new World({ members: ['n1'] });
+  const first = await world.openStore('n1');
+  await world.run(first.put('k', '1'));
+  await world.run(first.close());
+  const saves = world.disk('n1').hold({ kind: 'save' });
+  const kv = await world.openStore('n1');
+  await world.elapse(2000);
+  t.not(kv.status().role, 'leader', 'its own vote is not durable');
+  saves.release();
+  await world.run(kv.ready());
+  const appends = world.disk('n1').hold({ kind: 'append' });
+  const put = watched(kv.put('k', '2'));
+  await world.elapse(100);
+  t.equal(put.isOver(), false);
+  t.equal(await kv.get('k', { consistency: 'stale' }), '1');
+  appends.release();
+  await world.run(put.promise);
+  t.equal(await kv.get('k', { consistency: 'stale' }), '2');
+  await world.run(kv.close());
+});
+
+test('what a single node acknowledged survives the loss of all that was not synced (schedule F1)', async (t) => {
+  const world = new World({ members: ['n1'] });
+  const kv = await world.openStore('n1');
+  const acknowledged: string[] = [];
+  const puts = Array.from({ length: 20 }, (_, i) =>
+    kv.put(`k${i}`, 'v').then(
+      () => acknowledged.push(`k${i}`),
+      () => {},
+    ),
+  );
+  await world.until(() => acknowledged.length > 0);
+  await world.crash(kv);
+  await world.run(Promise.all(puts));
+  const again = await world.openStore('n1');
+  await world.run(again.ready());
+  for (const key of acknowledged) t.equal(await world.run(again.get(key)), 'v', key);
+  await world.run(again.close());
+});
+
+test('a put is not acknowledged while no follower has it on disk, and one is enough', async (t) => {
+  const { world, leader, followers } = await cluster();
+  const holds = followers.map((kv) => world.disk(kv.id).hold({ kind: 'append' }));
+  const put = watched(leader.put('k', 'v'));
+  await world.elapse(200);
+  t.equal(put.isOver(), false);
+  t.ok(
+    holds.every((hold) => hold.waiting.length === 1),
+    'both have it in memory',
+  );
+  holds[0]?.release();
+  await world.run(put.promise);
+  holds[1]?.release();
+  await close(world, [leader, ...followers]);
+});
+
+test('the leader counts itself only once its own disk has answered (schedule B17)', async (t) => {
+  const { world, leader, followers } = await cluster();
+  const [follower, silent] = followers as [KVStore, KVStore];
+  world.network.isolate(silent.id);
+  const hold = world.disk(leader.id).hold({ kind: 'append' });
+  const put = watched(leader.put('k', 'v'));
+  const { lastIndex } = leader.status();
+  await world.elapse(100);
+  t.equal(follower.status().durableIndex, lastIndex + 1, 'one follower has it');
+  t.equal(leader.status().commitIndex, lastIndex, 'and that is no majority');
+  t.equal(put.isOver(), false);
+  hold.release();
+  await world.run(put.promise);
+  await close(world, [leader, ...followers]);
+});
+
+test('a leader does not apply past its own disk, whatever the others hold (schedule B17)', async (t) => {
+  const { world, leader, followers } = await cluster();
+  const hold = world.disk(leader.id).hold({ kind: 'append' });
+  const put = watched(leader.put('k', 'v'));
+  await world.elapse(100);
+  const { commitIndex, appliedIndex, durableIndex } = leader.status();
+  t.ok(commitIndex > durableIndex, 'a majority without it has committed');
+  t.equal(appliedIndex, durableIndex);
+  t.equal(put.isOver(), false);
+  hold.release();
+  await world.run(put.promise);
+  await close(world, [leader, ...followers]);
+});
+
+test('no vote is granted before it is durable, and one that was lost can be given anew (schedule A1)', async (t) => {
+  const { world, leader, followers } = await cluster();
+  const [candidate, voter] = followers as [KVStore, KVStore];
+  const leaders = new Map<number, Set<string>>();
+  world.events.on('raft.stateChanged', ({ nodeId, to, term }) => {
+    if (to === 'leader') leaders.set(term, (leaders.get(term) ?? new Set()).add(nodeId));
+  });
+  const hold = world.disk(voter.id).hold({ kind: 'save' });
+  await world.crash(leader);
+  await world.elapse(5000);
+  t.ok(hold.waiting.length > 0, 'it was asked');
+  t.equal(leaders.size, 0, 'nobody leads without it');
+  await world.crash(voter);
+  hold.release();
+  const again = await world.openStore(voter.id);
+  await world.run(again.put('k', 'v'));
+  t.ok(leaders.size > 0);
+  t.ok([...leaders.values()].every((ids) => ids.size === 1));
+  await close(world, [candidate, again]);
+});
+
+test('a vote that could not be saved is not granted, and the node stops (schedule A3)', async (t) => {
+  const { world, leader, followers } = await cluster();
+  const [candidate, voter] = followers as [KVStore, KVStore];
+  world.disk(voter.id).failNext({ kind: 'save' });
+  await world.crash(leader);
+  const { cause } = await world.run(voter.closed);
+  t.equal(cause?.code, 'ERR_STORAGE');
+  t.same(world.faults, [`${voter.id} ERR_STORAGE`]);
+  await world.elapse(5000);
+  t.equal(candidate.status().leader, null);
+  await close(world, [candidate, voter]);
+});
+
+test('a write that failed stops the node, and nothing after it counts as durable (schedule F8)', async (t) => {
+  const { world, leader, followers } = await cluster();
+  const { lastIndex } = leader.status();
+  for (const kv of followers) world.disk(kv.id).failNext({ kind: 'append' }, { stored: true });
+  const put = watched(leader.put('k', 'v', { timeoutMs: 1000 }));
+  await world.run(Promise.all(followers.map((kv) => kv.closed)));
+  t.equal(leader.status().commitIndex, lastIndex);
+  t.match(await world.run(failureOf(put.promise)), { outcome: 'unknown' });
+  t.same([...world.faults].sort(), followers.map(({ id }) => `${id} ERR_STORAGE`).sort());
+  await close(world, [leader, ...followers]);
+});
+
+test('a leader whose disk hangs makes way, and a follower whose disk hung catches up (schedule F6)', async (t) => {
+  const { world, leader, followers } = await cluster();
+  const hold = world.disk(leader.id).hold({ kind: 'append' });
+  const stuck = watched(leader.put('stuck', 'v'));
+  await world.until(() => followers.some((kv) => kv.status().role === 'leader'));
+  const second = await world.leaderOf(followers);
+  await world.run(second.put('k', 'v'));
+  await world.elapse(3000);
+  t.equal(second.status().role, 'leader', 'and the hung one does not disturb it');
+  const follower = followers.find((kv) => kv !== second);
+  const other = world.disk(follower?.id ?? '').hold({ kind: 'append' });
+  hold.release();
+  for (let i = 0; i < 100; i += 1) await world.run(second.put(`k${i}`, 'v'));
+  other.release();
+  await world.until(() => follower?.status().appliedIndex === second.status().appliedIndex);
+  t.equal(await follower?.get('k99', { consistency: 'stale' }), 'v');
+  t.equal(stuck.isOver(), true, 'what was proposed before it hung is settled');
+  await close(world, [leader, ...followers]);
+});
+
+test('two requests for a vote in one turn are granted to one of them (schedule I1)', async (t) => {
+  const { deliver, sent } = await rig();
+  const request = {
+    kind: 'vote',
+    group: 'g',
+    to: MEMBERS.a,
+    term: 2,
+    lastIndex: 1,
+    lastTerm: 1,
+  } as const;
+  await deliver({ ...request, from: MEMBERS.b }, { ...request, from: MEMBERS.c });
+  const replies = sent().filter(({ kind }) => kind === 'voteReply');
+  t.match(replies, [
+    { to: MEMBERS.c, granted: false },
+    { to: MEMBERS.b, granted: true },
+  ]);
+  t.equal(replies.length, 2);
+});
+
+test('proposals of one turn are one append to each follower and one write', async (t) => {
+  const { group, deliver, sent, lead, disk, machine, settle } = await rig();
+  await lead(2);
+  await deliver(accepted(MEMBERS.b, 2, 2), accepted(MEMBERS.c, 2, 2));
+  sent();
+  const syncs = disk.syncCount;
+  const results = Array.from({ length: 50 }, (_, i) => group.calls.propose(text8(`${i}`), 1, {}));
+  await settle();
+  const appends = sent().filter(({ kind }) => kind === 'append');
+  t.match(appends, [
+    { to: MEMBERS.b, entries: { length: 50 } },
+    { to: MEMBERS.c, entries: { length: 50 } },
+  ]);
+  t.equal(appends.length, 2);
+  t.equal(disk.syncCount, syncs + 1);
+  await deliver(accepted(MEMBERS.b, 2, 52));
+  const texts = (await Promise.all(results)).map((result) => new TextDecoder().decode(result));
+  t.same(
+    texts,
+    results.map((_, i) => `${i}`),
+    'each has its own answer',
+  );
+  t.equal(machine.applied.length, 50);
+});
+
+test('with 256 puts in flight a sync makes more than 20 entries durable', async (t) => {
+  const { world, leader, followers } = await cluster();
+  const before = world.members.map((id) => counts(world, id));
+  let begun = 0;
+  const client = async (): Promise<void> => {
+    while (begun < 2048) {
+      begun += 1;
+      await leader.put(`k${begun}`, 'v');
+    }
+  };
+  await world.run(Promise.all(Array.from({ length: 256 }, client)));
+  for (const [position, id] of world.members.entries()) {
+    const now = counts(world, id);
+    const perSync =
+      (now.entries - before[position]!.entries) / (now.syncs - before[position]!.syncs);
+    t.ok(perSync > 20, `${id}: ${perSync.toFixed(1)} entries a sync`);
+  }
+  await close(world, [leader, ...followers]);
+});
+
+async function cluster(): Promise<{
+  world: World;
+  leader: KVStore;
+  followers: readonly KVStore[];
+}> {
+  const world = new World();
+  const stores = await world.openAll();
+  const leader = await world.leaderOf(stores);
+  await world.until(() =>
+    stores.every((kv) => kv.status().appliedIndex === leader.status().lastIndex),
+  );
+  return { world, leader, followers: stores.filter((kv) => kv !== leader) };
+}
+
+function counts(world: World, id: string): { readonly syncs: number; readonly entries: number } {
+  const { syncCount: syncs, syncedEntryCount: entries } = world.disk(id);
+  return { syncs, entries };
+}
+
+/** A promise whose end can be looked at. A rejection is for whoever awaits `promise`. */
+function watched<T>(promise: Promise<T>): { readonly promise: Promise<T>; isOver(): boolean } {
+  let isOver = false;
+  const over = (): void => {
+    isOver = true;
+  };
+  promise.then(over, over);
+  return { promise, isOver: () => isOver };
+}
+
+async function close(world: World, stores: readonly KVStore[]): Promise<void> {
+  for (const kv of stores) await world.run(kv.close());
+}
