@@ -98,6 +98,8 @@ export class LocalBackend implements KVBackend {
 
   async #execute(request: KVRequest, options: CallOptions): Promise<KVResponse> {
     const { machine } = this.#options.machine;
+    // A machine that has stopped may have stopped in the middle of a change.
+    this.#options.group.calls.checkOpen();
     switch (request.kind) {
       case 'put':
       case 'delete':

@@ -48,6 +48,9 @@ interface Parked {
 /** How long a call waits before it asks again, when whoever was asked did not lead. */
 const RETRY_MS = 20;
 
+/** The longest that a question between nodes can carry. */
+const MAX_TIMEOUT_MS = 2 ** 32 - 1;
+
 /**
  * The calls of one group that wait: those of this node's users, and those that peers have forwarded.
  * It knows where each of them is (queued, parked until there is a leader, asked of a peer, placed in
@@ -228,6 +231,11 @@ export class GroupCalls {
     this.#calls.failAll((call) => withOutcome(reason, call));
   }
 
+  /** Throws why, once the group has stopped. For what need not wait. */
+  checkOpen(): void {
+    if (this.#closed !== null) throw asRejected(this.#closed);
+  }
+
   #begin<T>(operation: string, wait: WaitOptions, go: (call: PendingCall<T>) => void): Promise<T> {
     if (this.#closed !== null) return Promise.reject(asRejected(this.#closed));
     let call: PendingCall<T>;
@@ -286,7 +294,7 @@ export class GroupCalls {
 
   async #ask(leader: MemberId, request: PeerCall, deadlineMs: number): Promise<PeerAnswer> {
     const { ask, clock } = this.#options;
-    const timeoutMs = Math.max(1, Math.ceil(deadlineMs - clock.now()));
+    const timeoutMs = Math.min(Math.max(1, Math.ceil(deadlineMs - clock.now())), MAX_TIMEOUT_MS);
     if (ask === null) throw this.#notLeader();
     return await ask(nodeIdOf(leader), { ...request, timeoutMs }, timeoutMs);
   }

@@ -75,15 +75,19 @@ export class Host implements AsyncDisposable {
     });
   }
 
-  /** Resolves when the storage is open and the transport listens. What was opened is closed on failure. */
+  /**
+   * Resolves when the storage is open and the transport listens. What was opened is closed on failure;
+   * what refused to open is left alone, because another node may be using it.
+   */
   static async open(settings: NodeSettings): Promise<Host> {
+    const { storage, clock, logger } = settings;
+    const stored = await storage.open({ clock, logger });
     try {
-      const identity = await openStorage(settings);
-      const host = new Host(settings, identity);
+      const host = new Host(settings, await ownIdentity(settings, stored));
       await host.#start();
       return host;
     } catch (error) {
-      await Promise.allSettled([settings.transport?.close(), settings.storage.close()]);
+      await Promise.allSettled([storage.close()]);
       throw error;
     }
   }
@@ -124,8 +128,7 @@ export class Host implements AsyncDisposable {
     if (hosted === undefined) return;
     this.#groups.delete(id);
     hosted.founding.stop();
-    await hosted.group.close(null);
-    this.#groupBusy(id, false);
+    await this.#noLongerThan(CLOSE_WAIT_MS, hosted.group.close(null));
   }
 
   status(group: Group): NodeStatus {
@@ -347,9 +350,9 @@ export class Host implements AsyncDisposable {
     const groups = [...this.#groups.values()];
     for (const { founding } of groups) founding.stop();
     const closing = groups.map(({ group }) => group.close(cause));
-    await this.#orReport(this.#links?.close());
+    const unlinked = this.#orReport(this.#links?.close());
     const stored = Promise.all(closing).then(() => this.#settings.storage.close());
-    await this.#noLongerThan(CLOSE_WAIT_MS, this.#orReport(stored));
+    await this.#noLongerThan(CLOSE_WAIT_MS, Promise.all([unlinked, this.#orReport(stored)]));
     this.#ended({ cause });
   }
 
@@ -363,8 +366,8 @@ export class Host implements AsyncDisposable {
     }
   }
 
-  /** A disk that hangs does not keep the node from closing; what it has not answered for is unknown. */
-  async #noLongerThan(waitMs: number, work: Promise<void>): Promise<void> {
+  /** A disk or socket that hangs does not keep the node from closing. */
+  async #noLongerThan(waitMs: number, work: Promise<unknown>): Promise<void> {
     await new Promise<void>((resolve) => {
       const timer = this.#settings.clock.after(waitMs, resolve);
       void work.then(() => {
@@ -375,10 +378,11 @@ export class Host implements AsyncDisposable {
   }
 }
 
-/** Opens the engine and says whose data it holds: this node's, or nobody's yet. */
-async function openStorage(settings: NodeSettings): Promise<StoredIdentity> {
-  const { storage, clock, logger, random, id } = settings;
-  const stored = await storage.open({ clock, logger });
+/** Whose data the engine holds: this node's, made now where it was nobody's. */
+async function ownIdentity(
+  { storage, random, id }: NodeSettings,
+  stored: StoredIdentity | null,
+): Promise<StoredIdentity> {
   if (stored === null) {
     const incarnation: Incarnation = toHex(random.bytes(8));
     const identity: StoredIdentity = { nodeId: id, incarnation, clusterId: null };

@@ -1,11 +1,4 @@
-import {
-  incarnationOf,
-  type MemberId,
-  memberId,
-  type NodeId,
-  nodeIdOf,
-  type QuorateError,
-} from '../base/index.js';
+import { incarnationOf, type MemberId, memberId, type NodeId, nodeIdOf } from '../base/index.js';
 import type { NetworkTransport, StoredIdentity } from '../interfaces/index.js';
 import { Link, type PeerStatus, type Sender } from '../link/index.js';
 import { count } from '../observe/index.js';
@@ -23,7 +16,7 @@ import {
   type PeerCall,
   type Probe,
 } from '../wire/index.js';
-import { notOpen } from './faults.js';
+import { notOpen, storageFailed } from './faults.js';
 import type { Group } from './group.js';
 import type { NodeSettings } from './options.js';
 
@@ -167,7 +160,7 @@ export class PeerLink {
     this.#adopting = true;
     this.#options.adopt(clusterId).then(
       () => group.receive(message),
-      (cause: QuorateError) => group.fault(cause),
+      (cause: unknown) => group.fault(storageFailed(cause)),
     );
   }
 

@@ -74,6 +74,7 @@ export class HostedRaftNode implements RaftNode {
 
   async query(query: Uint8Array, options: QueryOptions = {}): Promise<Uint8Array> {
     const { group, machine } = this.#options;
+    group.calls.checkOpen();
     if (options.consistency !== 'stale') await group.calls.readBarrier(options);
     try {
       return machine.query(query);

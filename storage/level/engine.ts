@@ -58,10 +58,9 @@ class LevelStorageEngine implements StorageEngine {
   }
 
   async open(context: StorageContext): Promise<StoredIdentity | null> {
-    assert(
-      !this.#isOpening && this.#opened === null,
-      'an engine is opened once, until it is closed',
-    );
+    if (this.#isOpening || this.#opened !== null) {
+      throw new QuorateError('ERR_CONFIG', { message: 'another node uses this storage already' });
+    }
     this.#isOpening = true;
     try {
       this.#opened = await this.#open(context);

@@ -40,7 +40,9 @@ class MemoryStorageEngine implements StorageEngine {
   }
 
   async open({ clock }: StorageContext): Promise<StoredIdentity | null> {
-    assert(this.#session === null, 'an engine is opened once, until it is closed');
+    if (this.#session !== null) {
+      throw new QuorateError('ERR_CONFIG', { message: 'another node uses this storage already' });
+    }
     const session = this.#disk.attach(clock);
     this.#session = session;
     this.#closing = null;
