@@ -6,6 +6,7 @@ import { type Codec, createKVStore, type KVStore } from '../store/index.js';
 import { SystemClock, systemRandom } from '../timing/index.js';
 import { RemoteBackend } from './remote-backend.js';
 
+/** How a client finds its servers. Only `endpoints` must be given. */
 export interface ClientOptions {
   /** Client addresses of servers, `host:port`. One that answers is enough; dead ones do no harm. */
   readonly endpoints: readonly string[];
@@ -15,8 +16,11 @@ export interface ClientOptions {
   readonly dialer?: Dialer | undefined;
   /** Default: silent. */
   readonly logger?: Logger | undefined;
+  /** Told when servers are reached and lost. Default: a bus of its own, as `store.events`. */
   readonly events?: EventBus | undefined;
+  /** Default: the machine's. */
   readonly clock?: Clock | undefined;
+  /** Spreads attempts. Default: the machine's. */
   readonly random?: Random | undefined;
   /** `maxPendingCalls` is the client's own; sizes of keys and values are the server's. */
   readonly limits?: { readonly [K in keyof Limits]?: Limits[K] | undefined } | undefined;

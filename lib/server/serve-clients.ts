@@ -6,6 +6,7 @@ import { backendOf, type KVBackend, type KVStore } from '../store/index.js';
 import { SystemClock } from '../timing/index.js';
 import { ClientSession } from './client-session.js';
 
+/** How a client port is opened. Only `listen` must be given. */
 export interface ServeClientsOptions {
   /** Where to listen, `host:port`; port 0 lets the system pick one. */
   readonly listen: string;
@@ -13,6 +14,7 @@ export interface ServeClientsOptions {
   readonly limits?: { readonly [K in keyof Limits]?: Limits[K] | undefined } | undefined;
   /** Default: silent. */
   readonly logger?: Logger | undefined;
+  /** Default: the machine's. */
   readonly clock?: Clock | undefined;
 }
 
