@@ -17,8 +17,9 @@ export interface ClientSessionOptions {
   readonly connection: FrameConnection;
   readonly backend: KVBackend;
   readonly limits: Limits;
-  /** Says who the client is in every line. */
   readonly logger: Logger;
+  /** Told why, when the connection is closed from here. */
+  readonly onRefused: (reason: string) => void;
 }
 
 /** Calls of one connection that may wait for an answer: one client must not use up those of all. */
@@ -203,9 +204,8 @@ export class ClientSession {
 
   #end(reason: string): void {
     if (this.#over) return;
-    const fields = { event: 'server.clientRefused', reason };
-    this.#options.logger.warn(fields, 'A client connection was closed from here.');
     this.#over = true;
+    this.#options.onRefused(reason);
     this.#options.connection.close();
   }
 }

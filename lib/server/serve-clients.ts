@@ -1,4 +1,9 @@
-import { type ClientHandler, clientAcceptor, listen } from '../../transports/tcp/index.js';
+import {
+  type ClientHandler,
+  clientAcceptor,
+  LogLimiter,
+  listen,
+} from '../../transports/tcp/index.js';
 import { type Limits, maxFrameBytes, QuorateError, resolveLimits } from '../base/index.js';
 import type { Clock, FrameConnection, Logger } from '../interfaces/index.js';
 import { silentLogger } from '../observe/index.js';
@@ -52,6 +57,7 @@ class Server implements ClientServer {
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #acceptor: ReturnType<typeof clientAcceptor>;
+  readonly #limiter: LogLimiter;
   readonly #sessions = new Set<ClientSession>();
   #listening: Awaited<ReturnType<typeof listen>> | null = null;
   #closing: Promise<void> | null = null;
@@ -62,6 +68,7 @@ class Server implements ClientServer {
     this.#limits = { ...resolveLimits(options.limits), maxKeyBytes, maxValueBytes };
     this.#logger = options.logger ?? silentLogger;
     this.#clock = options.clock ?? new SystemClock();
+    this.#limiter = new LogLimiter(this.#logger, this.#clock);
     this.#acceptor = clientAcceptor({
       clock: this.#clock,
       logger: this.#logger,
@@ -116,12 +123,15 @@ class Server implements ClientServer {
   }
 
   #onConnection(connection: FrameConnection, remote: string): ClientHandler {
-    const logger = this.#logger.child({ remote });
     const session = new ClientSession({
       connection,
       backend: this.#backend,
       limits: this.#limits,
-      logger,
+      logger: this.#logger.child({ remote }),
+      onRefused: (reason) => {
+        const fields = { event: 'server.clientRefused', remote, reason };
+        this.#limiter.log('warn', fields, `client connection closed: ${reason}`);
+      },
     });
     this.#sessions.add(session);
     return {

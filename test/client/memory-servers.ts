@@ -142,6 +142,7 @@ export class MemoryServers implements Dialer {
       backend,
       limits: resolveLimits(this.limits),
       logger: this.#logger,
+      onRefused: () => {},
     });
     const line: Line = { session, client, closed: false };
     this.#lines.set(address, (this.#lines.get(address) ?? new Set()).add(line));

@@ -1,4 +1,6 @@
 import { connect as connectSocket, type Socket } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import t from 'tap';
 import { connect } from '../../lib/client/index.js';
 import { openKVStore } from '../../lib/index.js';
@@ -7,7 +9,10 @@ import { serveClients } from '../../lib/server/index.js';
 import { bytes, createKVStore, json, type KVStore, utf8 } from '../../lib/store/index.js';
 import { SeededRandom } from '../../lib/testing/seeded-random.js';
 import { memoryNetwork } from '../../transports/memory/index.js';
+import { gatherFrames, type QueuedFrame } from '../../transports/tcp/framing.js';
 import { ServedBackend } from '../client/memory-servers.js';
+
+const NONSENSE = Uint8Array.from([255, 255, 255]);
 
 t.test('a store is used over TCP as if it were here', async (t) => {
   const { address } = await served(t);
@@ -97,6 +102,41 @@ t.test(
     t.ok(lines.length > 0);
   },
 );
+
+t.test('10,000 bad connections leave memory flat, a few lines, and others served', async (t) => {
+  const { address, lines } = await served(t);
+  const store = await connect({ endpoints: [address] });
+  t.teardown(() => store.close());
+  const garbage: readonly QueuedFrame[] = [
+    { kind: 'ping', payload: new Uint8Array(0) },
+    { kind: 'data', payload: NONSENSE },
+  ];
+  const inputs = [
+    Buffer.alloc(64),
+    Buffer.from('51524331ffffffff', 'hex'),
+    Buffer.from('QRP1'),
+    Buffer.concat([Buffer.from('QRC1'), ...gatherFrames(garbage)]),
+  ];
+  const flood = async (count: number): Promise<void> => {
+    let next = 0;
+    const worker = async (): Promise<void> => {
+      while (next < count) {
+        next += 1;
+        const socket = await dial(address);
+        socket.write(inputs[next % inputs.length]!);
+        await closed(socket);
+      }
+    };
+    await Promise.all(Array.from({ length: 64 }, worker));
+  };
+  await flood(2000);
+  const before = await heldBytes();
+  await flood(8000);
+  const grown = (await heldBytes()) - before;
+  t.ok(grown < 4e6, `${grown} bytes more after 8,000 connections more`);
+  t.ok(lines.length <= 40, `${lines.length} lines`);
+  await store.put('k', 'v');
+});
 
 t.test('a client that vanishes aborts its calls (fault D12)', async (t) => {
   const { address, backend } = await served(t);
@@ -219,6 +259,19 @@ function dial(address: string): Promise<Socket> {
 function closed(socket: Socket): Promise<void> {
   socket.resume();
   return new Promise((resolve) => socket.once('close', () => resolve()));
+}
+
+setFlagsFromString('--expose-gc');
+const collect: () => void = runInNewContext('gc');
+
+/** What is still referred to. */
+async function heldBytes(): Promise<number> {
+  for (let i = 0; i < 3; i += 1) {
+    collect();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
 }
 
 function deferred(): { promise: Promise<void>; resolve: () => void } {

@@ -17,6 +17,7 @@ export type { OpeningGuess } from './framing.js';
 export { guessOpening } from './framing.js';
 export type { Listening } from './listening.js';
 export { listen } from './listening.js';
+export { LogLimiter } from './log-limiter.js';
 export type { Backoff } from './peer-lane.js';
 export type { Deadlines } from './sweeper.js';
 export type { TcpTransportOptions } from './tcp-transport.js';
