@@ -1,5 +1,4 @@
 /** Appends one entry after another and prints the index of each that was acknowledged, until killed. */
-import { writeSync } from 'node:fs';
 import { storageContext } from '../../lib/testing/index.js';
 import { levelStorage } from '../../storage/level/index.js';
 import { entries, GROUP, IDENTITY } from './small-directory.js';
@@ -12,5 +11,5 @@ await log.open();
 await state.save({ term: 1, votedFor: null });
 for (let index = 1; ; index += 1) {
   await log.append(entries(1, index, 1));
-  writeSync(1, `${index}\n`);
+  await new Promise((resolve) => process.stdout.write(`${index}\n`, resolve));
 }
