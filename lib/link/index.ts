@@ -11,6 +11,7 @@
  *
  * It never repeats what was lost, orders nothing between lanes, and knows neither groups nor leaders.
  */
-export { type ChannelHandler, Link, type LinkOptions, type RequestOptions } from './link.js';
+export type { ChannelHandler } from './channels.js';
+export { Link, type LinkOptions, type RequestOptions } from './link.js';
 export type { DropReason, PeerStatus, Sender } from './peers.js';
 export { PendingRequests, type Waiting } from './pending-requests.js';

@@ -21,17 +21,16 @@ import {
   type Channel,
   decodeFailure,
   decodeGreeting,
-  encodeFailure,
   encodeGreeting,
   type Greeting,
   LINK_HEADER_BYTES,
   type LinkFrame,
-  type LinkFrameKind,
   PROTOCOL_VERSION,
   packLinkFrame,
   packLinkIdentity,
   unpackLinkFrame,
 } from '../wire/index.js';
+import { type ChannelHandler, Channels, tooLarge } from './channels.js';
 import {
   clusterFault,
   type DropReason,
@@ -60,14 +59,6 @@ export interface LinkOptions {
   readonly events?: EventBus | undefined;
 }
 
-/** What one channel does with what arrives. `payload` is the handler's own memory. */
-export interface ChannelHandler {
-  /** A one-way frame. Called in the order of arrival; must not throw. */
-  receive?(sender: Sender, payload: Uint8Array): void;
-  /** The answer to a request. A `QuorateError` reaches the sender as it is. */
-  request?(sender: Sender, payload: Uint8Array): Promise<Uint8Array>;
-}
-
 export interface RequestOptions {
   /** Milliseconds until the request gives up. */
   readonly timeoutMs: number;
@@ -80,7 +71,7 @@ export interface RequestOptions {
 export class Link implements AsyncDisposable {
   readonly #options: LinkOptions;
   readonly #maxPayloadBytes: number;
-  readonly #handlers = new Map<Channel, ChannelHandler>();
+  readonly #channels: Channels;
   readonly #peers = new PeerTable();
   readonly #pending: PendingRequests<Uint8Array>;
   #clusterId: string | null;
@@ -88,11 +79,18 @@ export class Link implements AsyncDisposable {
   #closing: Promise<void> | null = null;
 
   constructor(options: LinkOptions) {
-    const { nodeId, incarnation, instance, clusterId, limits, clock, random } = options;
+    const { nodeId, incarnation, instance, clusterId, limits, clock, random, logger } = options;
     assert(isIncarnation(incarnation), 'an incarnation is 16 hexadecimal digits');
     assert(nodeId !== '', 'a node has a name');
     this.#options = options;
     this.#maxPayloadBytes = maxFrameBytes(limits) - LINK_HEADER_BYTES;
+    this.#channels = new Channels({
+      nodeId,
+      logger,
+      maxPayloadBytes: this.#maxPayloadBytes,
+      maxServedPerPeer: limits.maxPendingCalls,
+      onUnhandled: (peer, channel) => this.#drop(peer, 'noHandler', `on channel ${channel}`),
+    });
     this.#pending = new PendingRequests(clock, random);
     this.#clusterId = clusterId;
     this.#identity = packLinkIdentity({ clusterId, incarnation, instance });
@@ -139,8 +137,7 @@ export class Link implements AsyncDisposable {
 
   /** One handler for each channel, set once. */
   handle(channel: Channel, handler: ChannelHandler): void {
-    assert(!this.#handlers.has(channel), 'a channel has one handler');
-    this.#handlers.set(channel, handler);
+    this.#channels.set(channel, handler);
   }
 
   /** Best effort. False when it was certainly not sent; true promises nothing. */
@@ -209,20 +206,15 @@ export class Link implements AsyncDisposable {
         message: `${maxPendingCalls} requests wait for answers`,
       });
     }
-    if (payload.length > this.#maxPayloadBytes) throw this.#tooLarge(payload, 'rejected');
+    if (payload.length > this.#maxPayloadBytes) {
+      throw tooLarge(payload.length, this.#maxPayloadBytes, 'rejected');
+    }
   }
 
   #notSent(to: NodeId): QuorateError {
     const { connected, reason } = this.#peers.get(to);
     const why = connected ? 'its queue is full' : (reason ?? 'not connected yet');
     return new QuorateError('ERR_UNREACHABLE', { message: `${to} cannot be reached: ${why}` });
-  }
-
-  #tooLarge(payload: Uint8Array, outcome: 'rejected' | 'unknown'): QuorateError {
-    return new QuorateError('ERR_TOO_LARGE', {
-      message: `${payload.length} bytes do not fit a frame of ${this.#maxPayloadBytes}`,
-      outcome,
-    });
   }
 
   #greeting(lane: Lane): Uint8Array {
@@ -306,7 +298,7 @@ export class Link implements AsyncDisposable {
     });
     switch (kind) {
       case 'oneWay':
-        this.#deliver(peer, sender, frame);
+        this.#channels.deliver(peer, sender, frame);
         break;
       case 'request':
         void this.#serve(peer, sender, frame, lane);
@@ -322,19 +314,6 @@ export class Link implements AsyncDisposable {
     }
   }
 
-  #deliver(peer: Peer, sender: Sender, { channel, payload }: LinkFrame): void {
-    const handler = this.#handlers.get(channel);
-    if (handler?.receive === undefined) {
-      this.#drop(peer, 'noHandler', `on channel ${channel}`);
-      return;
-    }
-    try {
-      handler.receive(sender, payload);
-    } catch (error) {
-      this.#logFailure(peer, channel, error);
-    }
-  }
-
   #settle(
     peer: Peer,
     { correlation, channel }: LinkFrame,
@@ -344,60 +323,13 @@ export class Link implements AsyncDisposable {
     this.#drop(peer, 'lateAnswer', `on channel ${channel}`);
   }
 
-  /** Carries a request out and answers it. Never rejects. */
   async #serve(peer: Peer, sender: Sender, frame: LinkFrame, lane: Lane): Promise<void> {
-    peer.serving += 1;
-    let answer: { readonly kind: LinkFrameKind; readonly payload: Uint8Array };
-    try {
-      answer = { kind: 'response', payload: await this.#carryOut(peer, sender, frame) };
-    } catch (error) {
-      const failure = this.#failureOf(peer, frame.channel, error);
-      answer = { kind: 'failure', payload: encodeFailure(failure) };
-    }
-    peer.serving -= 1;
+    const answer = await this.#channels.answer(peer, sender, frame);
     // Another start of the peer is not waiting for it, and could mistake it for an answer of its own.
     if (peer.instance !== sender.instance) return;
     const { channel, correlation } = frame;
     // Where the answer cannot be sent, the other side learns by its deadline that the outcome is unknown.
     this.#transmit(peer.id, { ...answer, channel, correlation }, lane);
-  }
-
-  async #carryOut(
-    peer: Peer,
-    sender: Sender,
-    { channel, payload }: LinkFrame,
-  ): Promise<Uint8Array> {
-    const { limits, nodeId } = this.#options;
-    if (peer.serving > limits.maxPendingCalls) {
-      throw new QuorateError('ERR_BUSY', {
-        message: `${nodeId} serves enough calls of ${peer.id}`,
-      });
-    }
-    const handler = this.#handlers.get(channel);
-    if (handler?.request === undefined) {
-      this.#drop(peer, 'noHandler', `on channel ${channel}`);
-      const message = `${nodeId} answers nothing on channel ${channel}`;
-      throw new QuorateError('ERR_PROTOCOL', { message });
-    }
-    const answer = await handler.request(sender, payload);
-    // It was carried out; only its answer is lost.
-    if (answer.length > this.#maxPayloadBytes) throw this.#tooLarge(answer, 'unknown');
-    return answer;
-  }
-
-  #failureOf(peer: Peer, channel: Channel, error: unknown): QuorateError {
-    if (QuorateError.is(error)) return error;
-    this.#logFailure(peer, channel, error);
-    // What failed says nothing about what was done before. Its text and stack are nobody else's.
-    return new QuorateError('ERR_CLOSED', {
-      message: `${this.#options.nodeId} failed while it carried out the call`,
-      outcome: 'unknown',
-    });
-  }
-
-  #logFailure(peer: Peer, channel: Channel, error: unknown): void {
-    const fields = { event: 'link.handlerFailed', peer: peer.id, channel, error };
-    this.#options.logger.error(fields, 'The handler of a channel threw.');
   }
 
   #drop(peer: Peer, reason: DropReason, detail: string): void {
