@@ -1,11 +1,13 @@
 import { createInterface, type Interface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
 import type { KVStore } from 'quorate';
 import { completeLine, runCommand } from './commands.js';
 
 export interface ConsoleOptions {
   readonly kv: KVStore<Uint8Array>;
-  readonly input: NodeJS.ReadableStream & { readonly isTTY?: boolean };
-  readonly output: NodeJS.WritableStream & { readonly isTTY?: boolean };
+  /** Closed with the console: an open one would keep the process. */
+  readonly input: Readable & { readonly isTTY?: boolean };
+  readonly output: Writable & { readonly isTTY?: boolean };
   /** Ends the console, and whatever it is waiting for. */
   readonly signal: AbortSignal;
 }
@@ -39,6 +41,7 @@ export async function runConsole({ kv, input, output, signal }: ConsoleOptions):
   } finally {
     signal.removeEventListener('abort', onEnd);
     lines.close();
+    input.destroy();
   }
 }
 

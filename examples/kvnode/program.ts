@@ -44,7 +44,10 @@ async function run(settings: KVNodeSettings): Promise<number> {
     stopping.signal.addEventListener('abort', () => resolve(null));
   });
   const failed = kv.closed.then(({ cause }) => cause);
-  const cause = await Promise.race([asked, failed, ...consoleOf(node, settings, stopping.signal)]);
+  const over = new AbortController();
+  const signal = AbortSignal.any([stopping.signal, over.signal]);
+  const cause = await Promise.race([asked, failed, ...consoleOf(node, settings, signal)]);
+  over.abort();
   setTimeout(() => process.exit(cause === null ? 0 : 1), STOP_MS).unref();
   await stopNode(node);
   if (cause === null) return 0;
