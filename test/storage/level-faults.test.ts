@@ -288,7 +288,8 @@ t.test(
         printed += chunk;
         if (printed.split('\n').length > 20 * (round + 1)) child.kill('SIGKILL');
       });
-      await once(child, 'close');
+      const [, signal] = await once(child, 'close');
+      equal(signal, 'SIGKILL');
       const acknowledged = Number(printed.split('\n').at(-2));
       const { entries: found } = await openedLog(directory);
       ok(found.length >= acknowledged, `${found.length} of ${acknowledged}`);
