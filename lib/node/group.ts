@@ -289,6 +289,8 @@ export class Group {
         return this.#became(effect);
       case 'electionTimedOut':
         return this.#electionTimedOut();
+      case 'heartbeatTimedOut':
+        return this.#heartbeatTimedOut();
       default:
         return unreachable(effect);
     }
@@ -333,6 +335,11 @@ export class Group {
     events.emit('timer.electionExpired', () => origin);
     const term = this.#raft.status().term;
     events.emit('raft.electionTimedOut', () => ({ ...origin, term }));
+  }
+
+  #heartbeatTimedOut(): void {
+    const { events, origin } = this.#options;
+    events.emit('timer.heartbeatExpired', () => origin);
   }
 
   /** Stops the group: what it rests on has failed outside of it. */

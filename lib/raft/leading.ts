@@ -2,7 +2,7 @@ import { sendHeartbeats } from './heartbeat.js';
 import { hasQuorum } from './quorum.js';
 import { confirmReads } from './reads.js';
 import { becomeFollower } from './roles.js';
-import { configurationOf, type RaftState } from './state.js';
+import { configurationOf, emit, type RaftState } from './state.js';
 import type { HeartbeatReply } from './types.js';
 
 /** A leader's pulse, and its doubt in itself (CheckQuorum, Thesis §6.2). */
@@ -17,6 +17,7 @@ export function tickLeader(state: RaftState): void {
   state.heartbeatElapsedTicks += 1;
   if (state.heartbeatElapsedTicks < heartbeatTicks) return;
   state.heartbeatElapsedTicks = 0;
+  emit(state, { kind: 'heartbeatTimedOut' });
   sendHeartbeats(state);
 }
 

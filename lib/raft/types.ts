@@ -170,7 +170,9 @@ export type Effect =
       readonly leader: MemberId | null;
     }
   /** An election timeout passed without a leader. For those who watch; nothing is to be done. */
-  | { readonly kind: 'electionTimedOut' };
+  | { readonly kind: 'electionTimedOut' }
+  /** A leader's heartbeats were due; they stand beside this as `send`. For those who watch. */
+  | { readonly kind: 'heartbeatTimedOut' };
 
 /** Where the log begins: after this entry. */
 export interface Compacted {

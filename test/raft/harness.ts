@@ -1,4 +1,4 @@
-import { encodeUtf8, type Entry, type MemberId } from '../../lib/base/index.js';
+import { type Entry, encodeUtf8, type MemberId } from '../../lib/base/index.js';
 import {
   type Compacted,
   type Configuration,

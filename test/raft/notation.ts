@@ -1,6 +1,6 @@
 import {
-  encodeUtf8,
   type Entry,
+  encodeUtf8,
   type MemberId,
   packEntries,
   unreachable,
@@ -80,6 +80,8 @@ export function printEffect(effect: Effect): string {
       return `${effect.role} at term ${effect.term}, leader ${effect.leader ?? '-'}`;
     case 'electionTimedOut':
       return 'election timed out';
+    case 'heartbeatTimedOut':
+      return 'heartbeat timed out';
     default:
       return unreachable(effect);
   }

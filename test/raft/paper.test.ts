@@ -135,10 +135,10 @@ t.test('Raft §5.2 leader election', async (t) => {
         ...[...'bcde'].map((id) => `send ${id} append term=2 prev=0/0 commit=0 [2/1]`),
         'leader at term 2, leader a',
       ]);
-      t.same(
-        lines(a.tick(TIMING.heartbeatTicks)),
-        [...'bcde'].map((id) => `send ${id} heartbeat term=2 commit=0 round=0`),
-      );
+      t.same(lines(a.tick(TIMING.heartbeatTicks)), [
+        'heartbeat timed out',
+        ...[...'bcde'].map((id) => `send ${id} heartbeat term=2 commit=0 round=0`),
+      ]);
     },
   );
 
@@ -148,7 +148,7 @@ t.test('Raft §5.2 leader election', async (t) => {
     a.receive(heartbeat('b', 'a', 2));
     lead(a);
     t.same(lines(a.tick(1)), []);
-    t.equal(lines(a.tick(1)).length, 2);
+    t.equal(lines(a.tick(1)).length, 3);
   });
 
   t.test('a candidate that a majority refuses gives up', async (t) => {
@@ -318,6 +318,7 @@ t.test('Raft §5.3 log replication', async (t) => {
     a.finishWrites();
     a.receive(accepted('b', 'a', 1, 1));
     t.same(lines(a.tick(2)), [
+      'heartbeat timed out',
       'send b heartbeat term=1 commit=1 round=0',
       'send c heartbeat term=1 commit=0 round=0',
     ]);
