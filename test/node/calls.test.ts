@@ -32,13 +32,18 @@ test('an overwrite that is not committed proves nothing: the proposal may still 
 
 test('two proposals at one index are told apart by their terms', async (t) => {
   const { group, deliver, lead } = await leading();
-  const x = failureOf(group.calls.propose(text8('X'), 1, {}));
+  const [, , x] = ['V', 'W', 'X'].map((text) => failureOf(group.calls.propose(text8(text), 1, {})));
   await deliver();
-  await deliver(append(B, 3, [2, 2], [], 2), { ...HEARTBEAT, from: B, term: 3 });
+  t.equal(group.status().lastIndex, 5, 'X stands there');
   await deliver(append(C, 4, [2, 2], ['Y'], 2));
   await lead(5);
   const second = group.calls.propose(text8('second'), 1, {});
   await deliver();
+  t.equal(
+    group.status().lastIndex,
+    5,
+    'and now the other does, after the entry that opens the term',
+  );
   await deliver(accepted(B, 5, 5));
   t.match(await x, { code: 'ERR_NOT_LEADER', outcome: 'rejected' });
   t.same(await second, text8('second'));

@@ -1,6 +1,9 @@
 import { test } from 'tap';
+import { type Entry, packEntries } from '../../lib/base/index.js';
+import { GroupDisk, joinWrites } from '../../lib/node/group-disk.js';
+import { noMetrics } from '../../lib/observe/index.js';
 import type { KVStore } from '../../lib/store/index.js';
-import { accepted, MEMBERS, rig, text8 } from './group-rig.js';
+import { accepted, CONFIGURATION, MEMBERS, rig, text8 } from './group-rig.js';
 import { failureOf, World } from './world.js';
 
 test('a single node neither leads nor answers before its disk has answered (schedules A15, F1)', async (t) => {
@@ -219,6 +222,96 @@ test('with 256 puts in flight a sync makes more than 20 entries durable', async 
   }
   await close(world, [leader, ...followers]);
 });
+
+test('what arrives while a group is founded is dropped: nobody can know of it yet', async (t) => {
+  const { group, disk, deliver, faults, time, settle } = await rig({ isNew: true });
+  const hold = disk.hold();
+  const founded = group.found(CONFIGURATION);
+  await deliver({
+    kind: 'heartbeat',
+    group: 'g',
+    from: MEMBERS.b,
+    to: MEMBERS.a,
+    term: 5,
+    commitIndex: 0,
+    readRound: 0,
+  });
+  await time.elapse(100);
+  hold.release();
+  await settle();
+  await founded;
+  t.same(faults, []);
+  t.match(group.status(), { term: 1, lastIndex: 1 });
+});
+
+test('writes in a row are one: the later state, and the entries that stand after both', (t) => {
+  const write = (writeId: number, term: number | null, entries: readonly Entry[]) =>
+    ({
+      kind: 'write',
+      writeId,
+      hardState: term === null ? null : { term, votedFor: null },
+      entries,
+    }) as const;
+  const joined = (first: readonly Entry[], second: readonly Entry[]): readonly string[] =>
+    joinWrites(write(1, null, first), write(2, null, second)).entries.map(
+      ({ term, index }) => `${term}/${index}`,
+    );
+  t.match(joinWrites(write(1, 3, []), write(2, null, [])), { writeId: 2, hardState: { term: 3 } });
+  t.match(joinWrites(write(1, 3, []), write(2, 4, [])), { writeId: 2, hardState: { term: 4 } });
+  t.same(joined(entries(1, 5, 2), entries(1, 7, 1)), ['1/5', '1/6', '1/7']);
+  t.same(joined(entries(1, 5, 3), entries(2, 6, 1)), ['1/5', '2/6'], 'a truncation in between');
+  t.same(joined(entries(1, 5, 2), entries(2, 5, 1)), ['2/5']);
+  t.same(joined(entries(1, 5, 2), entries(2, 3, 1)), ['2/3'], 'one that begins before both');
+  t.same(joined(entries(1, 5, 1), []), ['1/5']);
+  t.end();
+});
+
+test('after a write that failed nothing is written, though it was asked for (schedule F8)', async (t) => {
+  const calls: string[] = [];
+  const told: string[] = [];
+  const disk = new GroupDisk({
+    log: {
+      open: async () => ({ compacted: { index: 0, term: 0 }, entries: [] }),
+      append: async ([first]) => {
+        calls.push(`append ${first?.index}`);
+        throw new Error('EIO');
+      },
+      compact: async () => {},
+      reset: async () => {},
+    },
+    state: { load: async () => null, save: async () => {} },
+    metrics: noMetrics,
+    onWritten: (id) => told.push(`written ${id}`),
+    onFailed: (cause) => told.push(String(cause)),
+  });
+  const write = { kind: 'write', hardState: null } as const;
+  disk.add({ ...write, writeId: 1, entries: entries(1, 1, 1) });
+  disk.start();
+  while (told.length === 0) await null;
+  disk.add({ ...write, writeId: 2, entries: entries(1, 2, 1) });
+  disk.start();
+  t.same(calls, ['append 1']);
+  t.same(told, ['Error: EIO']);
+});
+
+test('a disk that failed is not asked again by whoever does not know it yet', async (t) => {
+  const { group, disk, deliver, lead, faults } = await rig();
+  await lead(2);
+  await deliver(accepted(MEMBERS.b, 2, 2));
+  disk.failNext();
+  const failures = ['x', 'y'].map((text) => failureOf(group.calls.propose(text8(text), 1, {})));
+  await deliver();
+  t.match(await Promise.all(failures), [
+    { code: 'ERR_STORAGE', outcome: 'unknown' },
+    { outcome: 'unknown' },
+  ]);
+  t.equal(faults.length, 1, 'told once');
+});
+
+function entries(term: number, firstIndex: number, count: number): readonly Entry[] {
+  const draft = { kind: 'command', commandVersion: 1, payload: text8('x') } as const;
+  return packEntries({ group: 'g', term, firstIndex, logTimeMs: 0 }, Array(count).fill(draft));
+}
 
 async function cluster(): Promise<{
   world: World;

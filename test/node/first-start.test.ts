@@ -183,10 +183,15 @@ test('a member answers nothing before the cluster it belongs to is durable', asy
   await world.run(n1.put('k', 'v'));
   t.match(n2.status(), { term: 0, lastIndex: 0, clusterId: null });
   t.equal(n1.status().progress.find(({ id }) => id === 'n2')?.matchIndex, 0);
+  await world.crash(n2);
+  const again = await world.openStore('n2');
+  await world.until(() => hold.waiting.length > 1);
+  await world.elapse(1000);
+  t.match(again.status(), { term: 0, lastIndex: 0, clusterId: null }, 'nor after a crash');
   hold.release();
-  await world.until(() => n2.status().appliedIndex === n1.status().appliedIndex);
-  t.equal(n2.status().clusterId, n1.status().clusterId);
-  await closeAll(world, [n1, n2, n3]);
+  await world.until(() => again.status().appliedIndex === n1.status().appliedIndex);
+  t.equal(again.status().clusterId, n1.status().clusterId);
+  await closeAll(world, [n1, again, n3]);
 });
 
 test('groups that a host founds at the same time are of one cluster', async (t) => {

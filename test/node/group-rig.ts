@@ -22,7 +22,8 @@ const C = memberId('c', 'c'.repeat(16));
 /** The members, by node. */
 export const MEMBERS = { a: A, b: B, c: C } as const;
 
-const CONFIGURATION: Configuration = {
+/** All three, as voters. */
+export const CONFIGURATION: Configuration = {
   clusterId: '0'.repeat(16),
   incoming: [A, B, C],
   outgoing: [],
@@ -70,6 +71,8 @@ export interface Rig {
 export interface RigOptions {
   readonly ask?: (peer: string, call: PeerCall) => Promise<PeerAnswer>;
   readonly machine?: EchoMachine;
+  /** Without a log, as before the first start. */
+  readonly isNew?: boolean;
   readonly maxPendingCalls?: number;
   readonly maxUncommittedBytes?: number;
 }
@@ -92,12 +95,13 @@ export async function rig(options: RigOptions = {}): Promise<Rig> {
   await finish(engine.open({ clock, logger: silentLogger }));
   await finish(engine.initialise({ nodeId: 'a', incarnation: 'a'.repeat(16), clusterId: null }));
   const storage = engine.group('g');
-  await finish(storage.state.save({ term: 1, votedFor: null }));
+  const { isNew = false } = options;
+  if (!isNew) await finish(storage.state.save({ term: 1, votedFor: null }));
   const loaded = await finish(loadGroup('g', storage));
   const entries = packEntries({ group: 'g', term: 1, firstIndex: 1, logTimeMs: 0 }, [
     { kind: 'configuration', commandVersion: 0, payload: encodeConfiguration(CONFIGURATION) },
   ]);
-  await finish(storage.log.append(entries));
+  if (!isNew) await finish(storage.log.append(entries));
   let outbox: Message[] = [];
   const faults: QuorateError[] = [];
   const asked: { readonly peer: string; readonly call: PeerCall }[] = [];
@@ -138,7 +142,7 @@ export async function rig(options: RigOptions = {}): Promise<Rig> {
       onConfigured: () => {},
       onFault: (error) => faults.push(error),
     },
-    { ...loaded, entries },
+    { ...loaded, entries: isNew ? [] : entries },
   );
   const settle = async (): Promise<void> => {
     await time.elapse(0);
