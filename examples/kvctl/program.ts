@@ -1,10 +1,10 @@
-import { bytes, type KVStore, QuorateError } from 'quorate';
+import { bytes, type KVStore } from 'quorate';
 import { connect } from 'quorate/client';
-import { UsageError } from '../cli/usage-error.js';
 import { packageVersion } from '../cli/version.js';
 import { runConsole } from '../console/console.js';
 import type { Output, Session } from './command.js';
 import { help } from './commands.js';
+import { complaint, exitCodeOf } from './failures.js';
 import { type CtlRequest, readRequest } from './request.js';
 
 const INTERRUPTED = 130;
@@ -65,25 +65,4 @@ async function readInput(): Promise<Uint8Array> {
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
   return Buffer.concat(chunks);
-}
-
-/** 1 condition failed, 2 usage, 3 did not happen, 4 nobody knows. */
-function exitCodeOf(error: unknown): number {
-  if (error instanceof UsageError) return 2;
-  if (!QuorateError.is(error)) return 4;
-  if (error.code === 'ERR_CONDITION') return 1;
-  if (error.code === 'ERR_CONFIG') return 2;
-  return error.outcome === 'unknown' ? 4 : 3;
-}
-
-function complaint(error: unknown, isJson: boolean): string {
-  const message = error instanceof Error ? error.message : String(error);
-  if (isJson && QuorateError.is(error)) {
-    const { code, reason, outcome, leader } = error;
-    return JSON.stringify({ error: { code, message: reason, outcome, leader } });
-  }
-  const [line = ''] = message.split('\n');
-  return QuorateError.is(error) && error.outcome === 'unknown'
-    ? `kvctl: ${line} (it may have happened, or may still happen)`
-    : `kvctl: ${line}`;
 }

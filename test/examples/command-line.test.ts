@@ -1,7 +1,10 @@
+import { type ErrorCode, type Outcome, QuorateError } from 'quorate';
 import t from 'tap';
 import { closest } from '../../examples/cli/closest.js';
 import { parseDuration } from '../../examples/cli/durations.js';
+import { UsageError } from '../../examples/cli/usage-error.js';
 import { KVCTL_FLAGS } from '../../examples/kvctl/commands.js';
+import { complaint, exitCodeOf } from '../../examples/kvctl/failures.js';
 import { readRequest } from '../../examples/kvctl/request.js';
 import { KVNODE_FLAGS } from '../../examples/kvnode/flags.js';
 import { type KVNodeSettings, readSettings } from '../../examples/kvnode/settings.js';
@@ -208,6 +211,22 @@ t.test('what is wrong with a command is said in one line with what would be righ
   ];
   for (const [line, message] of wrong)
     t.throws(() => request(line), { name: 'UsageError', message });
+});
+
+t.test('the exit code says whether a retry is safe', async (t) => {
+  const made = (code: ErrorCode, outcome?: Outcome): QuorateError =>
+    new QuorateError(code, { message: 'why', outcome });
+  t.equal(exitCodeOf(made('ERR_CONDITION')), 1);
+  t.equal(exitCodeOf(new UsageError('why')), 2);
+  t.equal(exitCodeOf(made('ERR_CONFIG')), 2);
+  t.equal(exitCodeOf(made('ERR_NO_LEADER')), 3);
+  t.equal(exitCodeOf(made('ERR_TIMEOUT', 'unknown')), 4);
+  t.equal(exitCodeOf(new TypeError('why')), 4, 'what is not understood is not promised');
+  t.equal(complaint(made('ERR_BUSY'), false), 'kvctl: ERR_BUSY: why');
+  t.match(complaint(made('ERR_TIMEOUT', 'unknown'), false), /\(it may have happened, .*\)$/);
+  t.same(JSON.parse(complaint(made('ERR_TIMEOUT', 'unknown'), true)), {
+    error: { code: 'ERR_TIMEOUT', message: 'why', outcome: 'unknown', leader: null },
+  });
 });
 
 t.test('a value that begins with a dash is put behind two', async (t) => {

@@ -166,6 +166,18 @@ t.test('wrong flags are one line and exit 2, before anything is touched', async 
   }
 });
 
+t.test('an interrupted kvctl is exit 130', async (t) => {
+  const [port] = await freePorts(1);
+  // Accepts and never answers.
+  const deaf = createServer();
+  t.teardown(() => deaf.close());
+  await new Promise<void>((resolve) => deaf.listen(port!, '127.0.0.1', resolve));
+  const connected = new Promise((resolve) => deaf.once('connection', resolve));
+  const console = new Program(KVCTL, ['--endpoints', `127.0.0.1:${port}`, 'get', 'a']);
+  await connected;
+  t.match(await console.end('SIGINT'), { code: 130, stdout: '' });
+});
+
 t.test('help and version are answered by all three programs', async (t) => {
   const asked = [KVNODE, KVCTL, QUORATE].flatMap((file) => [
     [file, '--help'],

@@ -31,7 +31,7 @@ export class Program {
   stderr = '';
 
   constructor(file: string, args: readonly string[], options: RunOptions = {}) {
-    const [command, ...before] = [...(options.wrapper ?? []), process.execPath];
+    const [command, ...before] = [...PLAIN, ...(options.wrapper ?? []), process.execPath];
     this.child = spawn(command!, [...before, file, ...args], {
       stdio: 'pipe',
       cwd: options.cwd,
@@ -158,6 +158,12 @@ export async function freePorts(count: number): Promise<readonly number[]> {
 export function programPath(path: string): string {
   return fileURLToPath(new URL(`../../examples/${path}`, import.meta.url));
 }
+
+/**
+ * The test runner loads itself into every process of Node that is started, where it listens to signals
+ * and costs more time than the program: users have none of that.
+ */
+const PLAIN = process.platform === 'win32' ? [] : ['env', '-u', 'NODE_OPTIONS'];
 
 /** This process's environment without what would configure the programs. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
