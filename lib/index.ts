@@ -5,7 +5,7 @@
  * memory, in place of what was not given. Nothing native is loaded and no port is opened by importing
  * it.
  *
- * @packageDocumentation
+ * @module quorate
  */
 import { memoryStorage } from '../storage/memory/index.js';
 import type { StateMachine } from './interfaces/index.js';
@@ -54,14 +54,16 @@ function defaults(): NodeDefaults {
 export {
   ERROR_CODES,
   type ErrorCode,
+  type LeaderHint,
   type Limits,
   type Outcome,
   QuorateError,
+  type QuorateErrorOptions,
 } from './base/index.js';
-export { EmitterEventBus } from './events/index.js';
+export { EmitterEventBus, type EventBusHandlers } from './events/index.js';
 export type { NodeHost } from './kv/index.js';
 export * from './node/define-state-machine.js';
-export type { NodeOptions, QueryOptions, RaftNode, WaitOptions } from './node/index.js';
+export type { GroupEnd, NodeOptions, QueryOptions, RaftNode, WaitOptions } from './node/index.js';
 export { type LineLoggerOptions, type LogLevel, lineLogger } from './observe/index.js';
 export type * from './store/index.js';
 export { bytes, json, utf8 } from './store/index.js';

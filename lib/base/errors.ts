@@ -25,6 +25,7 @@ export const ERROR_CODES = {
     'The state machine threw. The node has stopped, because skipping a command would diverge.',
 } as const;
 
+/** The code of an operating error: a key of `ERROR_CODES`. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
 /**
@@ -40,6 +41,7 @@ export interface LeaderHint {
   readonly address: string | null;
 }
 
+/** What an operating error is made of. */
 export interface QuorateErrorOptions {
   readonly message: string;
   /** Default `'rejected'`. */

@@ -25,6 +25,7 @@ export interface RaftNode extends AsyncDisposable {
   propose(command: Uint8Array, options?: WaitOptions): Promise<Uint8Array>;
   /** Asks the machine of this node, whoever leads. A machine that throws is ERR_MACHINE. */
   query(query: Uint8Array, options?: QueryOptions): Promise<Uint8Array>;
+  /** What the node says of itself and its group now. */
   status(): NodeStatus;
   /** Resolves when there is a leader and this node has caught up with it. */
   ready(options?: WaitOptions): Promise<void>;

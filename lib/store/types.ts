@@ -3,6 +3,7 @@ import type { EventBus, Membership, NodeStatus } from '../interfaces/index.js';
 
 /** Turns a value into bytes and back. Both sides throw ERR_ENCODING for what does not fit. */
 export interface Codec<V> {
+  /** The bytes of a value, the caller's own from here on. */
   encode(value: V): Uint8Array;
   /** `bytes` belong to the codec: they are not used by anyone else. */
   decode(bytes: Uint8Array): V;
@@ -31,6 +32,7 @@ export interface KVEntry<V = string> {
  */
 export type Consistency = 'linearizable' | 'stale';
 
+/** How long a call waits, and who may end it. */
 export interface CallOptions {
   /** Stops waiting. A write that was proposed may still happen. */
   readonly signal?: AbortSignal | undefined;
@@ -38,6 +40,7 @@ export interface CallOptions {
   readonly timeoutMs?: number | undefined;
 }
 
+/** How fresh a read is. */
 export interface ReadOptions extends CallOptions {
   /** Default `'linearizable'`. */
   readonly consistency?: Consistency | undefined;
@@ -51,11 +54,13 @@ export interface PutOptions extends CallOptions {
   readonly ifAbsent?: boolean | undefined;
 }
 
+/** A condition that does not hold is ERR_CONDITION with the current entry. */
 export interface DeleteOptions extends CallOptions {
   /** The key's `modRevision` must be this. */
   readonly ifRevision?: Revision | undefined;
 }
 
+/** Which entries, and in which order. */
 export interface ListOptions extends ReadOptions {
   /** Keys that begin with this. Excludes `from` and `to`. */
   readonly prefix?: string | undefined;
@@ -68,11 +73,13 @@ export interface ListOptions extends ReadOptions {
   readonly reverse?: boolean | undefined;
 }
 
+/** Which entries, and where to go on. */
 export interface PageOptions extends ListOptions {
   /** `cursor` of the page before. All pages show the same revision; one held too long is ERR_COMPACTED. */
   readonly cursor?: string | undefined;
 }
 
+/** A part of a listing. */
 export interface Page<V> {
   readonly items: readonly KVEntry<V>[];
   /** For the next page, or null after the last. */
@@ -81,12 +88,14 @@ export interface Page<V> {
   readonly revision: Revision;
 }
 
+/** What a put came to. It is durable on a majority. */
 export interface PutResult {
   readonly revision: Revision;
   /** Whether the key did not exist before. */
   readonly created: boolean;
 }
 
+/** What a deletion came to. It is durable on a majority. */
 export interface DeleteResult {
   /** False when there was no such key; nothing was changed then. */
   readonly deleted: boolean;
@@ -105,13 +114,19 @@ export interface KVStore<V = string> extends AsyncDisposable {
   get(key: string, options?: ReadOptions): Promise<V | null>;
   /** The value with its revisions, or null where there is none. */
   getEntry(key: string, options?: ReadOptions): Promise<KVEntry<V> | null>;
+  /**
+   * Resolves once the value is durable on a majority and applied by the leader. Too large is ERR_TOO_LARGE,
+   * before anything is sent.
+   */
   put(key: string, value: V, options?: PutOptions): Promise<PutResult>;
+  /** Resolves as `put` does, also when there was nothing to delete. */
   delete(key: string, options?: DeleteOptions): Promise<DeleteResult>;
   /**
    * Entries in order, all of one revision. Nothing is asked before the first `next`; `timeoutMs` counts
    * for each step anew, `signal` for all. Ending the iteration early releases what it held.
    */
   list(options?: ListOptions): AsyncIterable<KVEntry<V>>;
+  /** One part of a listing, and the cursor of the next. */
   page(options?: PageOptions): Promise<Page<V>>;
   /**
    * The keys that begin with `prefix` and go on, named without it, with a codec of their own. Prefixes
@@ -122,6 +137,7 @@ export interface KVStore<V = string> extends AsyncDisposable {
   readonly id: NodeId;
   readonly events: EventBus;
   readonly membership: Membership;
+  /** What the node says of itself and its group now. */
   status(): NodeStatus;
   /** Resolves when there is a leader and this node has caught up with it. */
   ready(options?: CallOptions): Promise<void>;
@@ -138,6 +154,7 @@ export interface KeyCondition {
   readonly modRevision: Revision;
 }
 
+/** What a store asks of its backend. */
 export type KVRequest =
   | { readonly kind: 'get'; readonly key: Uint8Array; readonly consistency: Consistency }
   | {
@@ -194,8 +211,12 @@ export interface KVBackend {
   /** Limits on sizes, checked by the store before anything is sent. */
   readonly maxKeyBytes: number;
   readonly maxValueBytes: number;
+  /** Settles before the deadline of the call; its rejection says what may be concluded. */
   execute(request: KVRequest, options: CallOptions): Promise<KVResponse>;
+  /** As the store's. */
   status(): NodeStatus;
+  /** As the store's. */
   ready(options: CallOptions): Promise<void>;
+  /** As the store's. */
   close(): Promise<void>;
 }

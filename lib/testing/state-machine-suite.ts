@@ -3,6 +3,7 @@ import { concatBytes, copyBytes } from '../base/index.js';
 import type { CommittedCommand, StateMachine } from '../interfaces/index.js';
 import type { SuiteTest } from './suite.js';
 
+/** What the suite needs to know of a machine. */
 export interface StateMachineSuite {
   /** Put before the name of each test. */
   readonly name: string;

@@ -14,6 +14,7 @@ export interface TestNode {
   readonly disk: MemoryDisk;
   /** False from a crash, a fault or the close of its store until `restart`. */
   readonly isRunning: boolean;
+  /** What the node says of itself; of a node that has stopped, what it said last. */
   status(): NodeStatus;
 }
 

@@ -40,10 +40,10 @@ export interface Timing {
 /** The timings that have a name. */
 export type TimingPreset = 'fast' | 'debug' | 'demo';
 
-type Milliseconds = Readonly<Record<keyof TimingOptions, number>>;
-
 /** `fast` is the default. `PRESET_PURPOSES` says what each is for. */
-export const TIMING_PRESETS: Readonly<Record<TimingPreset, Milliseconds>> = {
+export const TIMING_PRESETS: Readonly<
+  Record<TimingPreset, Readonly<Record<keyof TimingOptions, number>>>
+> = {
   fast: {
     tickMs: 10,
     heartbeatMs: 50,
@@ -137,7 +137,7 @@ export function resolveTiming(given: TimingPreset | TimingOptions = 'fast'): Tim
   };
 }
 
-function preset(name: string): Milliseconds {
+function preset(name: string): Readonly<Record<keyof TimingOptions, number>> {
   if (isPreset(name)) return TIMING_PRESETS[name];
   const names = Object.keys(TIMING_PRESETS).join(', ');
   return fail(`timing ${JSON.stringify(name)} is not a preset; there are ${names}`);

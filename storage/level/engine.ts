@@ -17,6 +17,7 @@ const ENGINE = 'level';
 const VERSION = 1;
 const DATABASE = 'log';
 
+/** What a test may put in place of the disk. */
 export interface LevelStorageOptions {
   /** Reaches every file but those of the database. Default: the file system. For tests. */
   readonly files?: FileLayer | undefined;

@@ -6,5 +6,7 @@
  *
  * LevelDB passes over damage in its own log without a word; the chain and the mark are what notices.
  * The layout is in `docs/storage-format.md`.
+ *
+ * @module quorate/storage/level
  */
 export { type LevelStorageOptions, levelStorage } from './engine.js';

@@ -6,6 +6,7 @@ import type { FrameFault } from './framing.js';
 import { LogLimiter } from './log-limiter.js';
 import { DEFAULT_DEADLINES, type Deadlines, Sweeper } from './sweeper.js';
 
+/** What an acceptor of clients works with. */
 export interface ClientAcceptorOptions {
   readonly clock: Clock;
   readonly logger: Logger;
@@ -33,11 +34,13 @@ export interface ClientHandler {
  * first bytes, asks `guessOpening`, and puts them back with `socket.unshift` before `accept`.
  */
 export interface ClientAcceptor {
+  /** Takes the connection over: it is greeted, served or refused, and closed in the end. */
   accept(socket: Socket): void;
   /** Says goodbye on every connection and resolves when their sockets are closed. May be called twice. */
   close(): Promise<void>;
 }
 
+/** Serves connections of clients on sockets that somebody else accepts. */
 export function clientAcceptor(options: ClientAcceptorOptions): ClientAcceptor {
   return new Acceptor(options);
 }

@@ -7,6 +7,7 @@ import { FrameSocket } from './frame-socket.js';
 import type { FrameFault } from './framing.js';
 import { DEFAULT_DEADLINES, type Deadlines, Sweeper } from './sweeper.js';
 
+/** How a client dials. */
 export interface TcpDialerOptions {
   /** Drives every deadline. */
   readonly clock: Clock;

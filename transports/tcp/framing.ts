@@ -42,6 +42,7 @@ export interface FrameFault {
  */
 export type OpeningGuess = Speech | 'undecided' | 'otherVersion' | 'http' | 'tls' | 'unknown';
 
+/** Guesses from the first bytes that have arrived, one or more; see `OpeningGuess`. */
 export function guessOpening(bytes: Uint8Array): OpeningGuess {
   const start = String.fromCharCode(...bytes.subarray(0, OPENING_BYTES));
   if (start.length < OPENING_BYTES && ('QRP1'.startsWith(start) || 'QRC1'.startsWith(start))) {

@@ -8,6 +8,7 @@ import { PeerConnection } from './peer-connection.js';
 import { type Backoff, PeerLane } from './peer-lane.js';
 import { DEFAULT_DEADLINES, type Deadlines, Sweeper } from './sweeper.js';
 
+/** How nodes reach each other over TCP. Everything has a default. */
 export interface TcpTransportOptions {
   /**
    * Where to listen, `host:port`, when that is not the address that others dial: behind NAT, in a
