@@ -40,6 +40,24 @@ t.test('the snippet of three nodes shows each what the others wrote', async (t) 
   t.same(readdirSync(`${folder}/data`), ['n1', 'n2', 'n3']);
 });
 
+t.test('the snippet of a state machine prints what the reducer answered', async (t) => {
+  const { code, stdout, stderr } = await run(`${ROOT}examples/snippets/state-machine.mjs`, []);
+  t.same({ code, stdout, stderr }, { code: 0, stdout: '5\n', stderr: '' });
+});
+
+t.test('the snippet of a client reads what the command line has put', async (t) => {
+  const folder = t.testdir();
+  asUserOf(folder);
+  const bind = ['--bind', '127.0.0.1:0', '--client-port', '0'];
+  const node = started(t, programPath('kvnode/main.js'), ['--id', 'n1', ...bind], folder);
+  const [, address] = /clients=(\S+)/.exec(await node.line(/^ready /))!;
+  const put = ['--endpoints', address!, 'put', 'greeting', 'hello'];
+  t.equal((await run(programPath('kvctl/main.js'), put)).stdout, 'OK\n');
+  const text = readFileSync(`${ROOT}examples/snippets/client.mjs`, 'utf8');
+  writeFileSync(`${folder}/client.mjs`, text.replace('127.0.0.1:8001', address!));
+  t.equal((await run(`${folder}/client.mjs`, [], { cwd: folder })).stdout, 'hello\n');
+});
+
 t.test('the unit tests of the snippet and of the example pass', async (t) => {
   const files = [`${ROOT}examples/snippets/unit-test.mjs`, programPath('unit-test/orders.test.js')];
   for (const file of files) {
