@@ -261,6 +261,9 @@ export class RemoteBackend implements KVBackend {
     this.#status = answer.status;
     const addresses = answer.status.members.flatMap(({ clientAddress }) => clientAddress ?? []);
     this.#endpoints.learn(addresses);
+    // A server without a leader keeps calls until their deadline, for one may come; another server
+    // may have one now. A member that was cut off or lost its disk can be without for good.
+    if (answer.status.leader === null) this.#endpoints.avoid(this.#endpoints.preferred);
   }
 
   #refreshLater(): void {

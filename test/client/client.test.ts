@@ -45,6 +45,21 @@ t.test('dead and silent endpoints do no harm when one answers', async (t) => {
   t.same(servers.dialed.length, 3, 'the one that answered is kept');
 });
 
+t.test('a server that knows no leader is not asked while another one is there', async (t) => {
+  const { servers, clock, options } = world();
+  const [cutOff, leader] = [new ServedBackend(), new ServedBackend()];
+  cutOff.leader = null;
+  // As a node does that hopes for a leader to come.
+  cutOff.before = () => new Promise<void>(() => {});
+  servers.serve('a:1', cutOff);
+  servers.serve('b:1', leader);
+  const store = await within(clock, () => open({ ...options, endpoints: ['a:1', 'b:1'] }));
+  const startMs = clock.now();
+  await within(clock, () => store.put('k', 'v'));
+  t.ok(clock.now() - startMs < 1000);
+  t.equal(leader.asked.length, 1);
+});
+
 t.test('connecting to nobody says what each endpoint said', async (t) => {
   const { clock, options, servers } = world();
   servers.silent.add('b:1');

@@ -21,6 +21,8 @@ export class ServedBackend extends MapBackend {
   /** How often a listing repeats what it holds: a store with large answers. */
   repeatItems = 1;
   onReady: () => Promise<void> = async () => {};
+  /** What its status says of the leader: itself, unless told. */
+  leader: NodeStatus['leader'] = { id: 'n1', address: null, clientAddress: null };
 
   override async execute(
     request: KVRequest,
@@ -50,7 +52,7 @@ export class ServedBackend extends MapBackend {
       role: 'leader',
       term: 1,
       votedFor: 'n1',
-      leader: null,
+      leader: this.leader,
       lastIndex: 1,
       durableIndex: 1,
       commitIndex: 1,
