@@ -27,7 +27,7 @@ export const CLUSTER_COMMANDS: readonly Command[] = [
     words: [0, 0],
     flags: [],
     prepare: () => async (session) => {
-      const { members } = session.kv.status();
+      const { members } = await statusWithMembers(session);
       const reports = await Promise.all(members.map((member) => reportOf(member, session)));
       if (session.out.isJson) {
         for (const report of reports) session.out.line('', report);
@@ -45,7 +45,7 @@ export const CLUSTER_COMMANDS: readonly Command[] = [
     words: [0, 0],
     flags: [],
     prepare: () => async (session) => {
-      const status = session.kv.status();
+      const status = await statusWithMembers(session);
       if (!session.out.isJson) session.out.line(describeMembers(status), {});
       else for (const member of status.members) session.out.line('', member);
       return DONE;
@@ -61,6 +61,21 @@ const STATUS_TIMEOUT_MS = 1000;
 /** What servers say, once one of them knows of a leader. */
 async function statusWithLeader({ kv, remaining }: Session): Promise<NodeStatus> {
   if (kv.status().leader === null) await kv.ready(remaining());
+  return kv.status();
+}
+
+/**
+ * What servers say, from one that belongs to the cluster if there is one: a member that lost its disk
+ * knows nobody.
+ */
+async function statusWithMembers({ kv, remaining }: Session): Promise<NodeStatus> {
+  if (kv.status().members.length === 0) {
+    const timeoutMs = Math.min(STATUS_TIMEOUT_MS, remaining().timeoutMs);
+    await kv.ready({ timeoutMs }).catch((error: unknown) => {
+      // Nobody leads yet: what is known without a leader is the answer.
+      if (!QuorateError.is(error)) throw error;
+    });
+  }
   return kv.status();
 }
 
