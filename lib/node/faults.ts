@@ -1,4 +1,10 @@
-import { type GroupId, InvariantViolation, type NodeId, QuorateError } from '../base/index.js';
+import {
+  type GroupId,
+  InvariantViolation,
+  type NodeId,
+  type Outcome,
+  QuorateError,
+} from '../base/index.js';
 
 /** A write failed: nothing that came after it may be relied on, so the node stops. */
 export function storageFailed(cause: unknown): QuorateError {
@@ -30,4 +36,16 @@ export function asFault(error: unknown): QuorateError {
     outcome: 'unknown',
     cause: error,
   });
+}
+
+/** The same error for a call that certainly did not happen. */
+export function asRejected(error: QuorateError): QuorateError {
+  return withOutcome(error, 'rejected');
+}
+
+/** The same error, with what it means for one call. */
+export function withOutcome(error: QuorateError, outcome: Outcome): QuorateError {
+  if (error.outcome === outcome) return error;
+  const { code, reason, leader, cause } = error;
+  return new QuorateError(code, { message: reason, outcome, leader, cause });
 }

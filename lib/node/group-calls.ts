@@ -9,6 +9,8 @@ import {
 import type { Clock } from '../interfaces/index.js';
 import type { RejectionReason } from '../raft/index.js';
 import type { PeerAnswer, PeerCall } from '../wire/index.js';
+import { asRejected, withOutcome } from './faults.js';
+import { ParkedCalls } from './parked-calls.js';
 import {
   type OpenCall,
   type PendingCall,
@@ -38,16 +40,6 @@ export interface GroupCallsOptions {
   readonly onBusy: (busy: boolean) => void;
 }
 
-/** A call that waits for a leader, or before it asks one again. */
-interface Parked {
-  readonly notBeforeMs: number;
-  readonly call: OpenCall;
-  readonly go: () => void;
-}
-
-/** How long a call waits before it asks again, when whoever was asked did not lead. */
-const RETRY_MS = 20;
-
 /** The longest that a question between nodes can carry. */
 const MAX_TIMEOUT_MS = 2 ** 32 - 1;
 
@@ -72,12 +64,13 @@ export class GroupCalls {
   #forwardedReads: PendingCall<LogIndex>[] = [];
   /** Reads that the leader was asked about, by question. */
   readonly #askedReads = new Set<readonly PendingCall<LogIndex>[]>();
-  #parked: Parked[] = [];
+  readonly #parked: ParkedCalls;
   #closed: QuorateError | null = null;
 
   constructor(options: GroupCallsOptions) {
     this.#options = options;
     const { clock, callTimeoutMs, maxPendingCalls, onBusy } = options;
+    this.#parked = new ParkedCalls(clock);
     this.#calls = new PendingCalls({
       clock,
       callTimeoutMs,
@@ -89,6 +82,11 @@ export class GroupCalls {
 
   get size(): number {
     return this.#calls.size;
+  }
+
+  /** Calls that wait for a leader to go to. */
+  get parkedCount(): number {
+    return this.#parked.size;
   }
 
   /** Proposes here or not at all: on a node that does not lead it rejects with ERR_NOT_LEADER. */
@@ -179,7 +177,7 @@ export class GroupCalls {
     const leader = this.#options.leader();
     if (calls.length === 0) return;
     const again = (call: PendingCall<LogIndex>): void =>
-      this.#park(call, () => this.#routeRead(call));
+      this.#parked.park(call, () => this.#routeRead(call));
     if (leader === null || leader === this.#options.self) {
       for (const call of calls) again(call);
       return;
@@ -213,22 +211,23 @@ export class GroupCalls {
   leaderChanged(): void {
     const asked = [...this.#askedReads].flat();
     this.#askedReads.clear();
-    for (const call of asked) this.#park(call, () => this.#routeRead(call));
-    this.#retryParked(Number.POSITIVE_INFINITY);
+    for (const call of asked) this.#parked.park(call, () => this.#routeRead(call));
+    if (this.#options.leader() !== null) this.#parked.retryAll();
   }
 
   tick(): void {
     this.#calls.sweep();
     this.#proposals.sweep();
     this.#reads.sweep();
-    this.#retryParked(this.#options.clock.now());
+    this.#parked.sweep();
+    if (this.#options.leader() !== null) this.#parked.retryDue();
   }
 
   /** Settles everything that waits, and refuses everything to come. */
   close(reason: QuorateError): void {
     this.#closed ??= reason;
-    this.#parked = [];
-    this.#calls.failAll((call) => withOutcome(reason, call));
+    this.#parked.clear();
+    this.#calls.failAll(({ outcome }) => withOutcome(reason, outcome));
   }
 
   /** Throws why, once the group has stopped. For what need not wait. */
@@ -257,7 +256,7 @@ export class GroupCalls {
     const { self, group } = this.#options;
     const leader = this.#options.leader();
     const again = (): void => this.#routeProposal(command, commandVersion, call);
-    const park = (): void => this.#park(call, again);
+    const park = (): void => this.#parked.park(call, again);
     if (leader === null) return park();
     if (leader === self) {
       return this.#queueProposal({ command, commandVersion, call, onNotLeader: park });
@@ -275,7 +274,7 @@ export class GroupCalls {
   #routeRead(call: PendingCall<LogIndex>): void {
     const { self, onWork } = this.#options;
     const leader = this.#options.leader();
-    const park = (): void => this.#park(call, () => this.#routeRead(call));
+    const park = (): void => this.#parked.park(call, () => this.#routeRead(call));
     if (leader === null) return park();
     if (leader === self) return this.#queueRead({ call, onNotLeader: park });
     this.#forwardedReads.push(call);
@@ -305,21 +304,6 @@ export class GroupCalls {
     if (!isWorthRetrying(error)) return call.fail(error);
     call.outcome = 'rejected';
     again();
-  }
-
-  #park(call: OpenCall, go: () => void): void {
-    if (call.isSettled) return;
-    const notBeforeMs = this.#options.clock.now() + RETRY_MS;
-    this.#parked.push({ notBeforeMs, call, go });
-  }
-
-  #retryParked(nowMs: number): void {
-    if (this.#parked.length === 0 || this.#options.leader() === null) return;
-    const parked = this.#parked;
-    this.#parked = parked.filter(({ notBeforeMs }) => notBeforeMs > nowMs);
-    for (const { notBeforeMs, call, go } of parked) {
-      if (notBeforeMs <= nowMs && !call.isSettled) go();
-    }
   }
 
   #checkSize(command: Uint8Array): void {
@@ -364,21 +348,6 @@ const RETRIED: ReadonlySet<string> = new Set([
 
 function isWorthRetrying(error: QuorateError): boolean {
   return error.outcome === 'rejected' && RETRIED.has(error.code);
-}
-
-function asRejected(error: QuorateError): QuorateError {
-  if (error.outcome === 'rejected') return error;
-  const { code, message, leader, cause } = error;
-  return new QuorateError(code, { message: withoutCode(code, message), leader, cause });
-}
-
-function withOutcome(error: QuorateError, { outcome }: OpenCall): QuorateError {
-  const { code, message, leader, cause } = error;
-  return new QuorateError(code, { message: withoutCode(code, message), outcome, leader, cause });
-}
-
-function withoutCode(code: string, message: string): string {
-  return message.startsWith(`${code}: `) ? message.slice(code.length + 2) : message;
 }
 
 function tooMuchUncommitted(): QuorateError {

@@ -5,7 +5,7 @@ const README = readFileSync('README.md', 'utf8');
 const SNIPPETS = 'examples/snippets';
 
 t.test('every program in the README is a snippet that a test runs', async (t) => {
-  const shown = [...README.matchAll(/```js\n([^]*?)```/g)].map(([, text]) => text);
+  const shown = [...README.matchAll(/```js\n(.*?)```/gs)].map(([, text]) => text);
   const kept = readdirSync(SNIPPETS).map((name) => readFileSync(`${SNIPPETS}/${name}`, 'utf8'));
   t.same([...shown].sort(), kept.sort());
 });

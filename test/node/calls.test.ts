@@ -108,6 +108,18 @@ test('what settles late is passed over, and is not remembered for ever', async (
   t.equal(group.appliedIndex, 3, 'it happened all the same');
 });
 
+test('calls that run out of time while there is no leader are not remembered', async (t) => {
+  const { group, time } = await rig();
+  for (let i = 0; i < 3; i += 1) {
+    const given = failureOf(group.calls.submit(text8('x'), 1, { timeoutMs: 10 }));
+    t.equal(group.calls.parkedCount, 1);
+    await time.elapse(11);
+    group.tick();
+    t.match(await given, { code: 'ERR_NO_LEADER', outcome: 'rejected' });
+    t.equal(group.calls.parkedCount, 0);
+  }
+});
+
 test('limits are refused at once: too many calls, too many bytes, too large a command, a wrong deadline', async (t) => {
   const { group, deliver, sent } = await leading({ maxPendingCalls: 2, maxUncommittedBytes: 500 });
   t.match(await failureOf(group.calls.propose(new Uint8Array(1001), 1, {})), {
