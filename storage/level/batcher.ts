@@ -15,6 +15,9 @@ interface Waiting {
  * Joins the writes of all groups: those of one turn, and those that come while the disk is busy, go
  * into one atomic batch with one sync. Holds at most one write of each group, because the calls of a
  * group never overlap.
+ *
+ * The first batch that fails is the last that is tried: LevelDB can leave half a record in its log,
+ * and passes over what follows one at the next start, however well that was synced.
  */
 export class Batcher {
   readonly #database: Database;
@@ -22,6 +25,8 @@ export class Batcher {
   #waiting: Waiting[] = [];
   #isScheduled = false;
   #syncCount = 0;
+  /** Why nothing is written any more. */
+  #failure: { readonly error: unknown } | null = null;
 
   constructor(database: Database, clock: Clock) {
     this.#database = database;
@@ -33,7 +38,7 @@ export class Batcher {
     return this.#syncCount;
   }
 
-  /** Resolves once all operations are durable, together. */
+  /** Resolves once all operations are durable, together. After a failure every later call fails too. */
   write(operations: readonly Operation[]): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ operations, resolve, reject });
@@ -60,10 +65,12 @@ export class Batcher {
       const taken = this.#waiting;
       this.#waiting = [];
       try {
+        if (this.#failure !== null) throw this.#failure.error;
         this.#syncCount += 1;
         await this.#writeTogether(taken);
         for (const { resolve } of taken) resolve();
       } catch (error) {
+        this.#failure ??= { error };
         for (const { reject } of taken) reject(error);
       }
     }

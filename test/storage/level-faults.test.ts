@@ -43,6 +43,27 @@ t.test('writes of one turn, and those that come while the disk is busy, share sy
   await database.close();
 });
 
+t.test('a write that waits behind one that fails is not told that it is durable', async () => {
+  const database = await openDatabase(fresh(), { create: true });
+  const batcher = new Batcher(database, new SystemClock());
+  const put = (name: string): Promise<void> =>
+    batcher.write([{ type: 'put', key: Buffer.from(name), value: Buffer.from('x') }]);
+  const fails = async (): Promise<never> => {
+    await new Promise(setImmediate);
+    throw new Error('no space left on device');
+  };
+  const batch = Object.assign(database.batch(), { write: fails });
+  Object.assign(database, { batch: () => batch });
+  const first = rejects(put('a'), /no space/);
+  await new Promise(setImmediate);
+  const second = rejects(put('b'), /no space/);
+  // From here on the disk would take it.
+  Reflect.deleteProperty(database, 'batch');
+  await Promise.all([first, second]);
+  await rejects(put('c'), /no space/);
+  await database.close();
+});
+
 t.test(
   'the mark is not written while writes follow each other, and within 50 ms after the last',
   async () => {
