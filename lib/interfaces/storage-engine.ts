@@ -36,8 +36,8 @@ export interface StorageContext {
  *   anything else is ERR_WRONG_CLUSTER.
  * - A group is used only once there is an identity.
  * - `group` gives the same object for the same id. Groups may be used at the same time.
- * - `close` waits for calls under way, may be called twice, and unlocks. A closed engine may be
- *   opened again.
+ * - `close` waits for calls under way, `open` included, may be called twice, and unlocks. A closed
+ *   engine may be opened again.
  */
 export interface StorageEngine {
   /** Locks the data and gives its identity; null when there is none yet. */

@@ -139,6 +139,16 @@ export function storageEngineSuite({ name, test, create, reopen }: StorageEngine
     await engine.close();
   });
 
+  it('an engine that is closed while it opens has let go of the data', async () => {
+    const engine = await create();
+    const opening = engine.open(storageContext()).catch(() => null);
+    await engine.close();
+    const next = await reopen(engine);
+    equal(await next.open(storageContext()), null);
+    await next.close();
+    await opening;
+  });
+
   it('an engine that was never opened may be closed', async () => {
     await (await create()).close();
   });

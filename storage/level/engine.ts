@@ -50,7 +50,7 @@ class LevelStorageEngine implements StorageEngine {
   readonly #path: string;
   readonly #files: FileLayer;
   #opened: Opened | null = null;
-  #isOpening = false;
+  #opening: Promise<Opened> | null = null;
   #closing: Promise<void> | null = null;
 
   constructor(path: string, files: FileLayer) {
@@ -59,15 +59,15 @@ class LevelStorageEngine implements StorageEngine {
   }
 
   async open(context: StorageContext): Promise<StoredIdentity | null> {
-    if (this.#isOpening || this.#opened !== null) {
+    if (this.#opening !== null || this.#opened !== null) {
       throw new QuorateError('ERR_CONFIG', { message: 'another node uses this storage already' });
     }
-    this.#isOpening = true;
+    this.#opening = this.#open(context);
     try {
-      this.#opened = await this.#open(context);
+      this.#opened = await this.#opening;
       return this.#opened.identity;
     } finally {
-      this.#isOpening = false;
+      this.#opening = null;
     }
   }
 
@@ -142,7 +142,8 @@ class LevelStorageEngine implements StorageEngine {
   }
 
   async #close(): Promise<void> {
-    const opened = this.#opened;
+    // An open that fails has let go of everything itself, and its caller is told.
+    const opened = this.#opened ?? (await this.#opening?.catch(() => null)) ?? null;
     if (opened === null) return;
     const { context, folder, database, health, groups } = opened;
     try {
