@@ -126,11 +126,23 @@ export class GroupCalls {
     return { kind: 'readIndex', index };
   }
 
-  /** What is queued to be proposed, for the next step. Answered by `placed` or `refused`. */
-  takeProposals(): readonly Proposal[] {
-    this.#placing = this.#queuedProposals.filter(({ call }) => !call.isSettled);
+  /**
+   * What is queued to be proposed, in parts of at most `maxBytes`, or of one command. Each is answered by
+   * `placed` or `refused` before the next is asked for.
+   */
+  *takeProposals(maxBytes: number): Generator<readonly Proposal[], void, undefined> {
+    const queued = this.#queuedProposals.filter(({ call }) => !call.isSettled);
     this.#queuedProposals = [];
-    return this.#placing;
+    let from = 0;
+    let bytes = 0;
+    for (const [position, { command }] of queued.entries()) {
+      bytes += command.length;
+      if (position === from || bytes <= maxBytes) continue;
+      yield this.#place(queued.slice(from, position));
+      from = position;
+      bytes = command.length;
+    }
+    if (from < queued.length) yield this.#place(queued.slice(from));
   }
 
   placed(term: Term, firstIndex: LogIndex): void {
@@ -279,6 +291,11 @@ export class GroupCalls {
     if (leader === self) return this.#queueRead({ call, onNotLeader: park });
     this.#forwardedReads.push(call);
     onWork();
+  }
+
+  #place(proposals: readonly Proposal[]): readonly Proposal[] {
+    this.#placing = proposals;
+    return proposals;
   }
 
   #queueProposal(proposal: Proposal): void {

@@ -249,8 +249,10 @@ export class Group {
   }
 
   #stepCalls(): void {
-    const proposals = this.calls.takeProposals();
-    if (proposals.length > 0) {
+    const { maxAppendBytes, maxUncommittedBytes } = this.#options.limits;
+    // An append at a time: the core looks at what is uncommitted before each, not once for them all.
+    const maxBytes = Math.min(maxAppendBytes, maxUncommittedBytes);
+    for (const proposals of this.calls.takeProposals(maxBytes)) {
       const drafts = proposals.map(({ command, commandVersion }) => ({
         kind: 'command' as const,
         commandVersion,

@@ -146,6 +146,19 @@ test('limits are refused at once: too many calls, too many bytes, too large a co
   t.equal((await first).length, 600);
 });
 
+test('a burst of one turn is held to the limit of uncommitted bytes as well (fault H2)', async (t) => {
+  const { group, deliver } = await leading({ maxUncommittedBytes: 500 });
+  const burst = Array.from({ length: 30 }, () =>
+    watched(group.calls.propose(new Uint8Array(100), 1, {}).catch((error: unknown) => error)),
+  );
+  await deliver();
+  const refused = burst.filter(({ isOver }) => isOver());
+  t.equal(refused.length, 25);
+  t.match(await refused[0]?.promise, { code: 'ERR_BUSY', outcome: 'rejected' });
+  await deliver(accepted(B, 2, group.status().lastIndex));
+  t.equal((await Promise.all(burst.map(({ promise }) => promise))).length, 30, 'all settle');
+});
+
 test('a node that does not lead refuses a proposal with a hint, and never forwards what was forwarded', async (t) => {
   const { group, deliver, asked } = await rig({ ask: never });
   await deliver({ ...HEARTBEAT, from: B, term: 2 });
