@@ -33,6 +33,10 @@ export class SnapshotFiles implements SnapshotStorage {
   /** Read from end to end since this process began, or written by it. */
   readonly #verified = new Set<string>();
   readonly #writers = new Set<SnapshotFileWriter>();
+  /** Under way, or failed at the end: where there is a file, nobody knows whether it would last. */
+  readonly #doubtful = new Set<string>();
+  /** Whether the names that an earlier process left are known to last. */
+  #isFolderSynced = false;
 
   constructor(options: SnapshotFilesOptions) {
     this.#options = options;
@@ -42,22 +46,23 @@ export class SnapshotFiles implements SnapshotStorage {
     const id = snapshotIdStart(draft) + randomBytes(8).toString('hex');
     return this.#attempt(async () => {
       const place = this.#place(id);
-      const writer = await SnapshotFileWriter.create(place, draft, (ended, isCommitted) => {
+      const writer = await SnapshotFileWriter.create(place, draft, (ended, ending) => {
         this.#writers.delete(ended);
-        if (isCommitted) this.#verified.add(id);
+        if (ending !== 'doubtful') this.#doubtful.delete(id);
+        if (ending === 'committed') this.#verified.add(id);
       });
       this.#writers.add(writer);
+      this.#doubtful.add(id);
       return writer;
     });
   }
 
   list(): Promise<readonly SnapshotDescription[]> {
     return this.#attempt(async () => {
-      const { files, folder } = this.#options;
       const found: SnapshotDescription[] = [];
-      for (const name of await files.list(folder)) {
+      for (const name of await this.#durableNames()) {
         const id = name.slice(0, -SUFFIX.length);
-        if (!name.endsWith(SUFFIX) || !ID.test(id)) continue;
+        if (!name.endsWith(SUFFIX) || !ID.test(id) || this.#doubtful.has(id)) continue;
         const description = await this.#described(id);
         if (description !== null) found.push(description);
       }
@@ -68,7 +73,7 @@ export class SnapshotFiles implements SnapshotStorage {
 
   open(id: string): Promise<SnapshotReader> {
     return this.#attempt(async () => {
-      if (!ID.test(id)) {
+      if (!ID.test(id) || this.#doubtful.has(id)) {
         throw corrupt(this.#options.folder, `there is no snapshot ${JSON.stringify(id)}`);
       }
       return SnapshotFileReader.open(this.#place(id));
@@ -89,6 +94,18 @@ export class SnapshotFiles implements SnapshotStorage {
   /** Aborts what is still being written. */
   async close(): Promise<void> {
     for (const writer of [...this.#writers]) await writer.abort();
+  }
+
+  /**
+   * A process can end between giving a snapshot its name and syncing the folder. Its successor finds
+   * the name, and must not let a log be compacted for it before it lasts.
+   */
+  async #durableNames(): Promise<readonly string[]> {
+    const { files, folder } = this.#options;
+    const names = await files.list(folder);
+    if (!this.#isFolderSynced && names.length > 0) await files.syncFolder(folder);
+    this.#isFolderSynced = true;
+    return names;
   }
 
   /** Null, and a line in the log, when the snapshot is damaged. */

@@ -12,8 +12,11 @@ import { CHUNK_BYTES, encodeChunk, encodeFooter, encodeHeader } from './snapshot
 import type { SnapshotPlace } from './snapshot-reader.js';
 import { TEMPORARY_SUFFIX } from './whole-file.js';
 
-/** Told once, when a writer was committed or aborted. */
-type OnEnd = (writer: SnapshotFileWriter, isCommitted: boolean) => void;
+/** `doubtful`: the commit failed after the file may have got its name. */
+type Ending = 'committed' | 'aborted' | 'doubtful';
+
+/** Told once. */
+type OnEnd = (writer: SnapshotFileWriter, ending: Ending) => void;
 
 /**
  * A snapshot on its way to disk. It has a temporary name until it is complete and synced, so that a
@@ -97,10 +100,10 @@ export class SnapshotFileWriter implements SnapshotWriter {
       await files.rename(path + TEMPORARY_SUFFIX, path);
       await files.syncFolder(dirname(path));
     } catch (error) {
-      this.#onEnd(this, false);
+      this.#onEnd(this, 'doubtful');
       throw storageFailed(path, error);
     }
-    this.#onEnd(this, true);
+    this.#onEnd(this, 'committed');
     return {
       ...this.#draft,
       configuration: copyBytes(this.#draft.configuration),
@@ -112,7 +115,7 @@ export class SnapshotFileWriter implements SnapshotWriter {
   async abort(): Promise<void> {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#onEnd(this, false);
+    this.#onEnd(this, 'aborted');
     const path = this.#place.path + TEMPORARY_SUFFIX;
     try {
       await this.#file.close();

@@ -135,6 +135,43 @@ t.test('a commit cut short at any call leaves the snapshot or nothing (fault A8)
   }
 });
 
+t.test('a snapshot is not seen before its commit resolves, nor when it fails', async () => {
+  const files = new CrashingFiles();
+  const storage = snapshots(files);
+  for (let calls = 0, isDone = false; !isDone; calls += 1) {
+    const writer = await storage.create(draft(calls + 1));
+    await writer.write(CONTENT);
+    files.crashAfter(calls);
+    isDone = await succeeds(writer.commit());
+    files.crashAfter(Number.POSITIVE_INFINITY);
+    equal((await storage.list()).length, isDone ? 1 : 0);
+  }
+  let seen = -1;
+  Object.assign(files, {
+    syncFolder: async () => {
+      seen = (await storage.list()).length;
+    },
+  });
+  await written(storage, 100);
+  equal(seen, 1);
+  equal((await storage.list()).length, 2);
+});
+
+t.test('a snapshot that a killed process left without a sync lasts once it is listed', async () => {
+  let found = 0;
+  for (let calls = 0, isDone = false; !isDone; calls += 1) {
+    const files = new CrashingFiles();
+    files.crashAfter(calls);
+    isDone = await succeeds(written(snapshots(files), 1));
+    // The machine lives on, with all that was written in its memory.
+    files.crashAfter(Number.POSITIVE_INFINITY);
+    const listed = await snapshots(files).list();
+    deepEqual(await snapshots(files.afterPowerCut('nothing')).list(), listed);
+    found += listed.length;
+  }
+  equal(found, 2);
+});
+
 t.test('a snapshot with any byte changed or cut off is never listed, and is named', async () => {
   const intact = new CrashingFiles();
   const id = await written(snapshots(intact), 1, new Uint8Array(100).fill(3));
