@@ -128,6 +128,32 @@ export function storageEngineSuite({ name, test, create, reopen }: StorageEngine
     await rejects(log.append(oneEntry('default', 2)), { code: 'ERR_CLOSED' });
   });
 
+  it('close waits for a snapshot that is being committed, and ends one that is being written', async () => {
+    const engine = await opened(await create());
+    const { snapshots } = engine.group('default');
+    const first = await snapshots.create({ ...SNAPSHOT, index: 1 });
+    await first.write(new Uint8Array(100_000));
+    const second = await snapshots.create({ ...SNAPSHOT, index: 2 });
+    let isCommitted = false;
+    const commit = first.commit().then(() => {
+      isCommitted = true;
+    });
+    await engine.close();
+    equal(isCommitted, true);
+    await commit;
+    await rejects(second.write(new Uint8Array(1)), { code: 'ERR_CLOSED' });
+    await rejects(second.commit(), { code: 'ERR_CLOSED' });
+    await second.abort();
+    const next = await reopen(engine);
+    await next.open(storageContext());
+    const found = await next.group('default').snapshots.list();
+    deepEqual(
+      found.map(({ index }) => index),
+      [1],
+    );
+    await next.close();
+  });
+
   it('a closed engine may be opened again', async () => {
     const engine = await opened(await create());
     const { state } = engine.group('default');

@@ -18,7 +18,7 @@ export class Health {
 
   /** Every later call fails with ERR_CLOSED. */
   close(): void {
-    this.#failure = new QuorateError('ERR_CLOSED', { message: 'the storage was closed' });
+    this.#failure = closed();
   }
 
   /** A write. If it fails, every later call fails with the same error. */
@@ -54,4 +54,9 @@ export class Health {
       });
     }
   }
+}
+
+/** What a call is told that comes too late. */
+export function closed(): QuorateError {
+  return new QuorateError('ERR_CLOSED', { message: 'the storage was closed' });
 }

@@ -11,7 +11,7 @@ import type {
   SnapshotWriter,
 } from '../../lib/interfaces/index.js';
 import { corrupt } from './damage.js';
-import type { Health } from './health.js';
+import { closed, type Health } from './health.js';
 import { SnapshotFileReader, type SnapshotPlace, snapshotIdStart } from './snapshot-reader.js';
 import { SnapshotFileWriter } from './snapshot-writer.js';
 
@@ -37,6 +37,7 @@ export class SnapshotFiles implements SnapshotStorage {
   readonly #doubtful = new Set<string>();
   /** Whether the names that an earlier process left are known to last. */
   #isFolderSynced = false;
+  #isClosed = false;
 
   constructor(options: SnapshotFilesOptions) {
     this.#options = options;
@@ -46,10 +47,13 @@ export class SnapshotFiles implements SnapshotStorage {
     const id = snapshotIdStart(draft) + randomBytes(8).toString('hex');
     return this.#attempt(async () => {
       const place = this.#place(id);
-      const writer = await SnapshotFileWriter.create(place, draft, (ended, ending) => {
-        this.#writers.delete(ended);
-        if (ending !== 'doubtful') this.#doubtful.delete(id);
-        if (ending === 'committed') this.#verified.add(id);
+      const writer = await SnapshotFileWriter.create(place, draft, {
+        attempt: (call) => this.#attempt(call),
+        onEnd: (ended, ending) => {
+          this.#writers.delete(ended);
+          if (ending !== 'doubtful') this.#doubtful.delete(id);
+          if (ending === 'committed') this.#verified.add(id);
+        },
       });
       this.#writers.add(writer);
       this.#doubtful.add(id);
@@ -91,8 +95,10 @@ export class SnapshotFiles implements SnapshotStorage {
     });
   }
 
-  /** Aborts what is still being written. */
+  /** Waits for calls under way and aborts what is still being written. */
   async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#options.health.idle();
     for (const writer of [...this.#writers]) await writer.abort();
   }
 
@@ -135,7 +141,8 @@ export class SnapshotFiles implements SnapshotStorage {
     return { files, path: join(folder, id + SUFFIX), group, id };
   }
 
-  #attempt<T>(call: () => Promise<T>): Promise<T> {
+  async #attempt<T>(call: () => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw closed();
     return this.#options.health.attempt(this.#options.folder, call);
   }
 }

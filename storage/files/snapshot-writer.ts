@@ -15,8 +15,13 @@ import { TEMPORARY_SUFFIX } from './whole-file.js';
 /** `doubtful`: the commit failed after the file may have got its name. */
 type Ending = 'committed' | 'aborted' | 'doubtful';
 
-/** Told once. */
-type OnEnd = (writer: SnapshotFileWriter, ending: Ending) => void;
+/** What a writer has of the storage that it belongs to. */
+interface Surroundings {
+  /** Makes a call, which a close of the storage waits for; ERR_CLOSED after one. */
+  readonly attempt: <T>(call: () => Promise<T>) => Promise<T>;
+  /** Told once. */
+  readonly onEnd: (writer: SnapshotFileWriter, ending: Ending) => void;
+}
 
 /**
  * A snapshot on its way to disk. It has a temporary name until it is complete and synced, so that a
@@ -27,7 +32,7 @@ export class SnapshotFileWriter implements SnapshotWriter {
   readonly #draft: SnapshotDraft;
   readonly #file: OpenFile;
   readonly #headerCrc: number;
-  readonly #onEnd: OnEnd;
+  readonly #storage: Surroundings;
   #offset: number;
   /** Content that does not fill a chunk yet. */
   #rest: Uint8Array = new Uint8Array(0);
@@ -40,20 +45,21 @@ export class SnapshotFileWriter implements SnapshotWriter {
     place: SnapshotPlace,
     draft: SnapshotDraft,
     file: OpenFile,
-    started: { readonly offset: number; readonly headerCrc: number; readonly onEnd: OnEnd },
+    started: { readonly offset: number; readonly headerCrc: number },
+    storage: Surroundings,
   ) {
     this.#place = place;
     this.#draft = draft;
     this.#file = file;
     this.#offset = started.offset;
     this.#headerCrc = started.headerCrc;
-    this.#onEnd = started.onEnd;
+    this.#storage = storage;
   }
 
   static async create(
     place: SnapshotPlace,
     given: SnapshotDraft,
-    onEnd: OnEnd,
+    storage: Surroundings,
   ): Promise<SnapshotFileWriter> {
     const draft = { ...given, configuration: copyBytes(given.configuration) };
     const { bytes, headerBytes, headerCrc } = encodeHeader(place.group, draft);
@@ -61,11 +67,8 @@ export class SnapshotFileWriter implements SnapshotWriter {
     try {
       await place.files.makeFolder(dirname(path));
       const file = await place.files.open(path, { create: true });
-      const writer = new SnapshotFileWriter(place, draft, file, {
-        offset: headerBytes,
-        headerCrc,
-        onEnd,
-      });
+      const started = { offset: headerBytes, headerCrc };
+      const writer = new SnapshotFileWriter(place, draft, file, started, storage);
       await writer.#orAbort(() => file.write(0, bytes));
       return writer;
     } catch (error) {
@@ -73,7 +76,28 @@ export class SnapshotFileWriter implements SnapshotWriter {
     }
   }
 
-  async write(chunk: Uint8Array): Promise<void> {
+  write(chunk: Uint8Array): Promise<void> {
+    return this.#storage.attempt(() => this.#append(chunk));
+  }
+
+  commit(): Promise<SnapshotDescription> {
+    return this.#storage.attempt(() => this.#finish());
+  }
+
+  async abort(): Promise<void> {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#storage.onEnd(this, 'aborted');
+    const path = this.#place.path + TEMPORARY_SUFFIX;
+    try {
+      await this.#file.close();
+      await this.#place.files.remove(path);
+    } catch (error) {
+      throw storageFailed(path, error);
+    }
+  }
+
+  async #append(chunk: Uint8Array): Promise<void> {
     assert(!this.#isOver, 'a snapshot is written before it is committed or aborted');
     await this.#orAbort(async () => {
       let content = concatBytes([this.#rest, chunk]);
@@ -85,7 +109,7 @@ export class SnapshotFileWriter implements SnapshotWriter {
     });
   }
 
-  async commit(): Promise<SnapshotDescription> {
+  async #finish(): Promise<SnapshotDescription> {
     assert(!this.#isOver, 'a snapshot is committed once');
     const { files, path, id } = this.#place;
     await this.#orAbort(async () => {
@@ -100,29 +124,16 @@ export class SnapshotFileWriter implements SnapshotWriter {
       await files.rename(path + TEMPORARY_SUFFIX, path);
       await files.syncFolder(dirname(path));
     } catch (error) {
-      this.#onEnd(this, 'doubtful');
+      this.#storage.onEnd(this, 'doubtful');
       throw storageFailed(path, error);
     }
-    this.#onEnd(this, 'committed');
+    this.#storage.onEnd(this, 'committed');
     return {
       ...this.#draft,
       configuration: copyBytes(this.#draft.configuration),
       id,
       sizeBytes: this.#sizeBytes,
     };
-  }
-
-  async abort(): Promise<void> {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#onEnd(this, 'aborted');
-    const path = this.#place.path + TEMPORARY_SUFFIX;
-    try {
-      await this.#file.close();
-      await this.#place.files.remove(path);
-    } catch (error) {
-      throw storageFailed(path, error);
-    }
   }
 
   async #writeChunk(content: Uint8Array): Promise<void> {
