@@ -190,8 +190,9 @@ export class Group {
     if (this.#stopped) return;
     this.calls.tick();
     this.#disk.tick();
-    this.#inbox.push({ kind: 'tick' });
-    if (this.#role === 'leader' && this.#isDiskSlow()) this.#resign();
+    const isDiskSlow = this.#isDiskSlow();
+    this.#inbox.push({ kind: 'tick', mayStand: !isDiskSlow });
+    if (this.#role === 'leader' && isDiskSlow) this.#resign();
     this.#turn();
   }
 
@@ -204,7 +205,10 @@ export class Group {
     await this.#disk.stop();
   }
 
-  /** A leader with such a disk acknowledges nothing that it applies itself; another may do better. */
+  /**
+   * A leader with such a disk acknowledges nothing that it applies itself; another may do better. Nor
+   * does it stand: its vote would not be kept, and the terms it thought of would unseat that other one.
+   */
   #isDiskSlow(): boolean {
     return this.#disk.heldTicks >= this.#options.timing.electionMaxTicks;
   }

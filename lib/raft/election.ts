@@ -9,14 +9,14 @@ import { afterWrite, setHardState } from './writes.js';
 /** Elections (Raft §5.2, §5.4.1), with PreVote (Thesis §9.6) and sticky leaders (Thesis §4.2.3). */
 
 /** One tick of anybody but the leader. */
-export function tickElection(state: RaftState): void {
+export function tickElection(state: RaftState, mayStand: boolean): void {
   state.electionElapsedTicks += 1;
   if (state.electionElapsedTicks < state.electionTimeoutTicks) return;
   state.electionElapsedTicks = 0;
   state.leader = null;
   if (!isVoter(configurationOf(state), state.options.self)) return;
   emit(state, { kind: 'electionTimedOut' });
-  campaign(state);
+  if (mayStand) campaign(state);
 }
 
 /** Stands for election where that is allowed; a leader and those who are no voters stay as they are. */

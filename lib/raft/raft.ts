@@ -101,7 +101,9 @@ export class Raft {
 function dispatch(state: RaftState, input: Input): void {
   switch (input.kind) {
     case 'tick':
-      return state.role === 'leader' ? tickLeader(state) : tickElection(state);
+      return state.role === 'leader'
+        ? tickLeader(state)
+        : tickElection(state, input.mayStand ?? true);
     case 'receive':
       return onMessage(state, input.message);
     case 'propose':

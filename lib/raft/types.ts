@@ -100,7 +100,11 @@ export type MessageKind = Message['kind'];
 
 /** Everything that can happen to a member. Time passes only through `tick`. */
 export type Input =
-  | { readonly kind: 'tick' }
+  /**
+   * `mayStand: false` says that this member's disk could not keep a vote now: an election timeout then
+   * passes without a candidacy. Default true.
+   */
+  | { readonly kind: 'tick'; readonly mayStand?: boolean | undefined }
   | { readonly kind: 'receive'; readonly message: Message }
   /** Append these, in order. Answered by `proposed` or `proposalRejected` in the same step. */
   | {

@@ -3,6 +3,7 @@ import { type Entry, packEntries } from '../../lib/base/index.js';
 import { GroupDisk, joinWrites } from '../../lib/node/group-disk.js';
 import { noMetrics } from '../../lib/observe/index.js';
 import type { KVStore } from '../../lib/store/index.js';
+import { resolveTiming } from '../../lib/timing/index.js';
 import { accepted, CONFIGURATION, MEMBERS, rig, text8 } from './group-rig.js';
 import { failureOf, World } from './world.js';
 
@@ -157,6 +158,32 @@ test('a leader whose disk hangs makes way, and a follower whose disk hung catche
   t.equal(await follower?.get('k99', { consistency: 'stale' }), 'v');
   t.equal(stuck.isOver(), true, 'what was proposed before it hung is settled');
   await close(world, [leader, ...followers]);
+});
+
+test('a member whose disk hangs neither leads nor stands until the disk has answered (schedule F6)', async (t) => {
+  const { group, lead, disk, deliver, time, settle, sent } = await rig();
+  await lead(2);
+  const hold = disk.hold();
+  const given = failureOf(group.calls.propose(text8('x'), 1, {}));
+  await settle();
+  const election = resolveTiming('fast').electionMaxTicks;
+  const pass = async (ticks: number): Promise<void> => {
+    for (let i = 0; i < ticks; i += 1) group.tick();
+    await settle();
+  };
+  await pass(election);
+  t.equal(group.status().role, 'follower', 'it leads no more');
+  sent();
+  await pass(4 * election);
+  t.equal(group.status().term, 2);
+  t.same(sent(), [], 'it asks nobody whether it could win');
+  hold.release();
+  await time.elapse(1);
+  await pass(election);
+  t.match(sent(), [{ kind: 'preVote', term: 3 }, { kind: 'preVote' }], 'and stands as anybody');
+  await deliver();
+  await group.close(null);
+  t.match(await given, { outcome: 'unknown' });
 });
 
 test('two requests for a vote in one turn are granted to one of them (schedule I1)', async (t) => {
