@@ -301,7 +301,9 @@ export class Link implements AsyncDisposable {
         this.#channels.deliver(peer, sender, frame);
         break;
       case 'request':
-        void this.#serve(peer, sender, frame, lane);
+        if (peer.seen.isFirst(sender.instance, frame.correlation)) {
+          void this.#serve(peer, sender, frame, lane);
+        } else this.#drop(peer, 'repeated', `on channel ${frame.channel}`);
         break;
       case 'response':
         this.#settle(peer, frame, frame.payload);

@@ -1,6 +1,7 @@
 import { equalBytes, type Incarnation, type NodeId } from '../base/index.js';
 import type { Lane } from '../interfaces/index.js';
 import { type Channel, type Greeting, unpackLinkIdentity } from '../wire/index.js';
+import { SeenRequests } from './seen-requests.js';
 
 /** Who sent a frame. The name is vouched for by the transport, the rest is what the frame says. */
 export interface Sender {
@@ -24,6 +25,8 @@ export type DropReason =
   | 'wrongIncarnation'
   /** Nothing here handles its channel. */
   | 'noHandler'
+  /** It repeats a request that was carried out. */
+  | 'repeated'
   /** It answers what nothing waits for, any more or at all. */
   | 'lateAnswer';
 
@@ -47,6 +50,7 @@ export class Peer {
   readonly id: NodeId;
   connected = false;
   reason: string | null = null;
+  readonly seen = new SeenRequests();
   /** Requests of the peer that are being carried out. */
   serving = 0;
   readonly #dropped = new Map<DropReason, number>();

@@ -294,6 +294,20 @@ test('every node accepts every call, and sees at once what another has acknowled
   await close(world, stores);
 });
 
+test('a forwarded put that the network repeats happens once', async (t) => {
+  const { world, stores, followers } = await cluster();
+  world.network.setFaults({ duplicate: 1, delayMs: [0, 3] });
+  for (let i = 0; i < 20; i += 1) {
+    const writer = followers[i % 2];
+    await world.run(writer!.put(`k${i}`, 'v'));
+  }
+  await world.elapse(100);
+  for (let i = 0; i < 20; i += 1) {
+    t.equal((await world.run(stores[0]!.getEntry(`k${i}`)))?.version, 1);
+  }
+  await close(world, stores);
+});
+
 test('a new leader answers no read before an entry of its own term is committed (schedule C1)', async (t) => {
   const { world, leader, followers } = await cluster();
   await world.run(leader.put('k', 'new'));
