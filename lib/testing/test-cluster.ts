@@ -61,7 +61,7 @@ export interface TestCluster extends AsyncDisposable {
   heal(): void;
   /** Resolves when every running node that the leader can reach has applied all that the leader holds. */
   settle(): Promise<void>;
-  /** Waits for `work`, letting time pass. In real time the same as awaiting it. */
+  /** Waits for `work`, letting time pass: five minutes of it at most. */
   run<T>(work: Promise<T>): Promise<T>;
   /** Lets `ms` milliseconds of the cluster's time pass. */
   elapse(ms: number): Promise<void>;
@@ -78,6 +78,8 @@ const TEST_TIMING = {
 
 /** How long the calls of a cluster wait for their condition. */
 const LIMIT_MS = 20_000;
+/** How long `run` waits. */
+const RUN_LIMIT_MS = 300_000;
 
 /** Opens a cluster; resolves when it has formed and every node knows its first leader. */
 export async function openTestCluster(options: TestClusterOptions = {}): Promise<TestCluster> {
@@ -187,8 +189,10 @@ class MemoryCluster implements TestCluster {
       isOver = true;
     };
     work.then(over, over);
-    if (!(await this.#time.until(() => isOver, Number.MAX_SAFE_INTEGER))) {
-      throw new Error('nothing is under way that could settle this');
+    if (!(await this.#time.until(() => isOver, RUN_LIMIT_MS))) {
+      throw new QuorateError('ERR_TIMEOUT', {
+        message: `it has not settled in ${RUN_LIMIT_MS / 1000} s of the cluster's time`,
+      });
     }
     return await work;
   }

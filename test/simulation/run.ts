@@ -1,5 +1,5 @@
 /**
- * Runs simulations: `npm run simulate -- [--seed S] [--seeds N] [--puts N] [--crashes N] [--loss SHARE]`.
+ * Runs simulations: `npm run simulate -- [--seed S] [--seeds N] [--puts N] [--troubles N] [--loss SHARE]`.
  * One line a seed; the same hash for the same seed on every machine. The exit code is 1 when one fails.
  */
 import { parseArgs } from 'node:util';
@@ -10,7 +10,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     seeds: { type: 'string', default: '20' },
     puts: { type: 'string', default: '1000' },
-    crashes: { type: 'string', default: '2' },
+    troubles: { type: 'string', default: '4' },
     loss: { type: 'string', default: '0.03' },
   },
 });
@@ -25,12 +25,22 @@ for (const seed of seeds) {
     const result = await simulate({
       seed,
       puts: Number(values.puts),
-      crashes: Number(values.crashes),
+      troubles: Number(values.troubles),
       loss: Number(values.loss),
     });
-    const { traceHash, steps, elections, framesLost, acknowledged, unknown, virtualMs } = result;
+    const {
+      traceHash,
+      steps,
+      elections,
+      crashes,
+      splits,
+      framesLost,
+      acknowledged,
+      unknown,
+      virtualMs,
+    } = result;
     console.log(
-      `seed ${seed} ${traceHash} steps=${steps} elections=${elections} lost=${framesLost} ` +
+      `seed ${seed} ${traceHash} steps=${steps} elections=${elections} crashes=${crashes} splits=${splits} lost=${framesLost} ` +
         `acknowledged=${acknowledged} unknown=${unknown} virtual=${virtualMs}ms`,
     );
   } catch (error) {

@@ -48,6 +48,10 @@ export async function checkStates(
   for (const [position, state] of states.entries()) {
     const id = nodes[position]?.id;
     const held = new Map(state.map(([key, value]) => [key, value]));
+    assert(
+      state.every(([, , , version]) => version === 1),
+      'a put that was tried again had not happened',
+    );
     for (const [key, value] of acknowledged) {
       assert(held.get(key) === value, `${id} holds ${key}, which was acknowledged`);
     }
@@ -61,11 +65,11 @@ export async function checkStates(
   return first;
 }
 
-/** Key, value and revision of everything that one node has applied. */
-async function stateOf(node: TestNode): Promise<readonly (readonly [string, string, number])[]> {
-  const state: [string, string, number][] = [];
-  for await (const { key, value, modRevision } of node.kv.list({ consistency: 'stale' })) {
-    state.push([key, value, modRevision]);
+/** Key, value, revision and version of everything that one node has applied. */
+async function stateOf(node: TestNode): Promise<readonly [string, string, number, number][]> {
+  const state: [string, string, number, number][] = [];
+  for await (const { key, value, modRevision, version } of node.kv.list({ consistency: 'stale' })) {
+    state.push([key, value, modRevision, version]);
   }
   return state;
 }

@@ -13,8 +13,11 @@ export interface SimulationOptions {
   /** Puts in all. Default 1,000. */
   readonly puts?: number | undefined;
   readonly clients?: number | undefined;
-  /** How often the leader crashes and is started again. Default 2. */
-  readonly crashes?: number | undefined;
+  /**
+   * How often the leader is taken away while the clients write: it crashes and is started again, the
+   * first time for sure, or it is cut off and comes back. At most `puts / 4`. Default 4.
+   */
+  readonly troubles?: number | undefined;
   /** Share of frames that are lost while the clients write. Default 0.03. */
   readonly loss?: number | undefined;
 }
@@ -29,6 +32,7 @@ export interface SimulationResult {
   /** How often a node became leader after the first. */
   readonly elections: number;
   readonly crashes: number;
+  readonly splits: number;
   readonly framesLost: number;
   readonly acknowledged: number;
   /** Puts that may or may not have happened. */
@@ -38,7 +42,7 @@ export interface SimulationResult {
 
 /**
  * Three nodes as in production, a key-value store on each, in virtual time: clients put under loss
- * and delay of messages, the leader crashes and comes back, and at the end everything is compared.
+ * and delay of messages, the leader crashes or is cut off, and comes back, and at the end everything is compared.
  * Throws where a promise is broken; the message names the seed.
  *
  *     seed ─▶ a stream of chance for each link, disk, client and for the crashes
@@ -69,9 +73,11 @@ class Simulation {
   #cluster: TestCluster | null = null;
   #isFaulty = false;
   #framesLost = 0;
+  #crashes = 0;
+  #splits = 0;
 
-  constructor({ seed, puts = 1000, clients = 4, crashes = 2, loss = 0.03 }: SimulationOptions) {
-    this.#options = { seed, puts, clients, crashes, loss };
+  constructor({ seed, puts = 1000, clients = 4, troubles = 4, loss = 0.03 }: SimulationOptions) {
+    this.#options = { seed, puts, clients, troubles, loss };
     this.#random = new SeededRandom(seed);
   }
 
@@ -92,7 +98,7 @@ class Simulation {
   }
 
   async #drive(cluster: TestCluster): Promise<SimulationResult> {
-    const { puts, clients, crashes, loss, seed } = this.#options;
+    const { puts, clients, troubles, loss, seed } = this.#options;
     const { nodes, clock, events, network } = cluster;
     const trace = this.#trace;
     const elections = new Elections(events);
@@ -107,7 +113,7 @@ class Simulation {
     const workload = new Workload({ nodes, clock, random, trace, puts, clients });
     this.#isFaulty = true;
     const written = workload.run();
-    await this.#crashLeaders(cluster, workload, crashes);
+    await this.#trouble(cluster, workload, troubles);
     await cluster.run(written);
     this.#isFaulty = false;
     await cluster.settle();
@@ -119,7 +125,8 @@ class Simulation {
       traceHash: trace.hash,
       steps: trace.count,
       elections: elections.won,
-      crashes,
+      crashes: this.#crashes,
+      splits: this.#splits,
       framesLost: this.#framesLost,
       acknowledged: workload.acknowledged.size,
       unknown: workload.unknown.size,
@@ -127,18 +134,23 @@ class Simulation {
     };
   }
 
-  /** Crashes whoever leads, at a put that chance picks in each equal part of the run. */
-  async #crashLeaders(cluster: TestCluster, workload: Workload, crashes: number): Promise<void> {
-    const random = this.#random.fork('crashes');
-    const part = Math.floor(this.#options.puts / Math.max(crashes, 1));
-    for (let crash = 0; crash < crashes; crash += 1) {
-      await cluster.run(workload.reached(crash * part + 1 + random.below(Math.ceil(part / 2))));
-      const leader = await cluster.leader();
-      this.#trace.add(cluster.clock.now(), `crash ${leader.id}`);
-      await cluster.crash(leader.id);
-      await cluster.elapse(random.below(1000));
-      this.#trace.add(cluster.clock.now(), `restart ${leader.id}`);
-      await cluster.restart(leader.id);
+  /** Takes away whoever leads, the moment that a put is acknowledged: one in each part of the run. */
+  async #trouble(cluster: TestCluster, workload: Workload, troubles: number): Promise<void> {
+    const random = this.#random.fork('troubles');
+    const part = Math.floor(this.#options.puts / 2 / Math.max(troubles, 1));
+    for (let trouble = 0; trouble < troubles; trouble += 1) {
+      await cluster.run(workload.reached(trouble * part + 1 + random.below(part)));
+      const { id } = await cluster.leader();
+      const isCrash = random.chance(0.5) || trouble === 0;
+      this.#note(`${isCrash ? 'crash' : 'split'} ${id}`);
+      if (isCrash) await cluster.crash(id);
+      else cluster.split([[id]]);
+      await cluster.elapse(random.below(1500));
+      this.#note(`back ${id}`);
+      if (isCrash) await cluster.restart(id);
+      else cluster.heal();
+      if (isCrash) this.#crashes += 1;
+      else this.#splits += 1;
     }
   }
 

@@ -27,7 +27,7 @@ export class Workload {
   readonly unknown = new Map<string, string>();
   readonly #options: WorkloadOptions;
   #begun = 0;
-  #milestones: { readonly puts: number; readonly resolve: () => void }[] = [];
+  #milestone: { readonly puts: number; readonly resolve: () => void } | null = null;
 
   constructor(options: WorkloadOptions) {
     this.#options = options;
@@ -38,12 +38,15 @@ export class Workload {
     const { clients, random } = this.#options;
     const names = Array.from({ length: clients }, (_, position) => `client-${position + 1}`);
     await Promise.all(names.map((name) => this.#client(name, random.fork(name))));
+    this.#milestone?.resolve();
   }
 
-  /** Resolves when that many puts have begun. */
+  /** Resolves the moment that so many puts are acknowledged, or that all have ended. One at a time. */
   reached(puts: number): Promise<void> {
+    if (this.acknowledged.size >= puts || this.#begun >= this.#options.puts)
+      return Promise.resolve();
     return new Promise((resolve) => {
-      this.#milestones.push({ puts, resolve });
+      this.#milestone = { puts, resolve };
     });
   }
 
@@ -52,9 +55,6 @@ export class Workload {
     while (this.#begun < puts) {
       this.#begun += 1;
       const key = `put/${String(this.#begun).padStart(6, '0')}`;
-      const due = this.#milestones.filter((milestone) => milestone.puts <= this.#begun);
-      this.#milestones = this.#milestones.filter((milestone) => milestone.puts > this.#begun);
-      for (const { resolve } of due) resolve();
       await this.#put(key, `${name} ${random.below(1_000_000)}`, random);
       await this.#sleep(random.next() * PAUSE_MS);
     }
@@ -69,6 +69,8 @@ export class Workload {
         const { revision } = await node.kv.put(key, value);
         trace.add(clock.now(), `${key} is revision ${revision}`);
         this.acknowledged.set(key, value);
+        if (this.acknowledged.size >= (this.#milestone?.puts ?? Number.POSITIVE_INFINITY))
+          this.#milestone?.resolve();
         return;
       } catch (error) {
         if (!QuorateError.is(error)) throw error;
