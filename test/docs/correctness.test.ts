@@ -57,8 +57,9 @@ function testsIn(line: string): readonly string[] {
   return [...line.matchAll(/"([^"]+)"/g)].map(([, name]) => name!);
 }
 
-/** Whether a name is written out in a source, or made there by a template. */
+/** Whether a name is written out in a source, or made there by a template, or heads a scenario. */
 function holdsTest(source: string, name: string): boolean {
+  if (source.startsWith(`# ${name}\n`)) return true;
   if (source.includes(`'${name}'`) || source.includes(`"${name}"`)) return true;
   return [...source.matchAll(/test\(\s*`([^`]*)`/g)].some(([, template]) => {
     const parts = template!

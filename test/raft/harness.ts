@@ -172,7 +172,7 @@ export class Member {
 
 /** Members that hear of each other through messages that wait until the test delivers them. */
 export class Cluster {
-  readonly members: ReadonlyMap<MemberId, Member>;
+  readonly members = new Map<MemberId, Member>();
   /** Sent and not yet delivered, oldest first. */
   readonly messages: Message[] = [];
   /** Members whose writes stay under way until `finishWrites`. */
@@ -181,13 +181,19 @@ export class Cluster {
   readonly applied = new Map<MemberId, readonly Entry[]>();
   /** Every effect so far but sends and writes, as `a: line`. */
   readonly events: string[] = [];
+  /** Sees all effects of every step, before they are carried out. */
+  watch: ((id: MemberId, effects: readonly Effect[]) => void) | null = null;
   /** How many messages were sent so far. */
   sentCount = 0;
   readonly #down = new Set<MemberId>();
 
   constructor(members: readonly Member[]) {
-    this.members = new Map(members.map((member) => [member.id, member]));
-    for (const member of members) this.applied.set(member.id, []);
+    for (const member of members) this.add(member);
+  }
+
+  add(member: Member): void {
+    this.members.set(member.id, member);
+    this.applied.set(member.id, []);
   }
 
   member(id: MemberId): Member {
@@ -204,6 +210,7 @@ export class Cluster {
   /** Carries out effects that a member returned. */
   perform(id: MemberId, effects: readonly Effect[]): void {
     const member = this.member(id);
+    this.watch?.(id, effects);
     for (const effect of effects) {
       if (effect.kind === 'send') {
         this.messages.push(effect.message);

@@ -113,6 +113,59 @@ export function printMessage(message: Message): string {
   }
 }
 
+/** What `printMessage` prints, with `from=` somewhere after the kind. */
+export function parseMessage(to: MemberId, words: readonly string[]): Message {
+  const [kind = '', ...rest] = words;
+  const option = (name: string): string => {
+    const word = rest.find((other) => other.startsWith(`${name}=`));
+    if (word === undefined) throw new Error(`${name}= is missing`);
+    return word.slice(name.length + 1);
+  };
+  const number = (name: string): number => Number(option(name));
+  const head = { group: GROUP, to, from: option('from'), term: number('term') };
+  switch (kind) {
+    case 'preVote':
+    case 'vote': {
+      const last = position(option('last'));
+      return { ...head, kind, lastTerm: last.term, lastIndex: last.index };
+    }
+    case 'preVoteReply':
+    case 'voteReply':
+      return { ...head, kind, granted: rest.includes('granted') };
+    case 'append': {
+      const prev = position(option('prev'));
+      const log = entries((rest.find((word) => word.startsWith('[')) ?? '').replace(/[[\]]/g, ''));
+      const commitIndex = number('commit');
+      return {
+        ...head,
+        kind,
+        prevTerm: prev.term,
+        prevIndex: prev.index,
+        commitIndex,
+        entries: log,
+      };
+    }
+    case 'appendAccepted':
+      return { ...head, kind, matchIndex: number('match') };
+    case 'appendRejected': {
+      const hint = position(option('hint'));
+      return {
+        ...head,
+        kind,
+        prevIndex: number('prev'),
+        hintTerm: hint.term,
+        hintIndex: hint.index,
+      };
+    }
+    case 'heartbeat':
+      return { ...head, kind, commitIndex: number('commit'), readRound: number('round') };
+    case 'heartbeatReply':
+      return { ...head, kind, readRound: number('round') };
+    default:
+      throw new Error(`no message is called "${kind}"`);
+  }
+}
+
 export function printLog(log: readonly Entry[]): string {
   return `[${log.map(({ term, index }) => `${term}/${index}`).join(' ')}]`;
 }
