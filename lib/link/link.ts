@@ -57,6 +57,8 @@ export interface LinkOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly events?: EventBus | undefined;
+  /** The last connection to a peer is gone; `'goodbye'` where it closed cleanly. Must not throw. */
+  readonly onPeerLost?: ((peer: NodeId, reason: string) => void) | undefined;
 }
 
 export interface RequestOptions {
@@ -263,6 +265,7 @@ export class Link implements AsyncDisposable {
     peer.connected = false;
     peer.reason = reason;
     this.#pending.failAllTo(id, reason);
+    this.#options.onPeerLost?.(id, reason);
     const { nodeId, events } = this.#options;
     events?.emit('network.peerLost', () => ({ nodeId, group: null, peer: id, reason }));
   }

@@ -3,6 +3,7 @@ import {
   type GroupId,
   type LogIndex,
   type MemberId,
+  type NodeId,
   nodeIdOf,
   packEntries,
   type QuorateError,
@@ -178,6 +179,13 @@ export class Group {
 
   receive(message: Message): void {
     if (!this.#founding) this.#enqueue({ kind: 'receive', message });
+  }
+
+  /** The connections to a node broke: if it leads, it has probably died. */
+  peerBroken(peer: NodeId): void {
+    const leader = this.#leader;
+    if (leader === null || nodeIdOf(leader) !== peer) return;
+    this.#enqueue({ kind: 'leaderLost', leader });
   }
 
   /** Stands for election without waiting for a timeout. */

@@ -169,6 +169,9 @@ export class Host implements AsyncDisposable {
       onPeerConnected: () => {
         for (const { founding } of this.#groups.values()) founding.hurry();
       },
+      onPeerBroken: (peer) => {
+        for (const { group } of this.#groups.values()) group.peerBroken(peer);
+      },
     });
   }
 

@@ -31,6 +31,8 @@ export interface PeerLinkOptions {
   /** Makes the cluster this node's own, durably. */
   readonly adopt: (clusterId: string) => Promise<void>;
   readonly onPeerConnected: () => void;
+  /** The last connection to the peer broke: nobody said goodbye. */
+  readonly onPeerBroken: (peer: NodeId) => void;
 }
 
 /** How long a question before the cluster exists waits for its answer. */
@@ -68,6 +70,9 @@ export class PeerLink {
       random,
       logger,
       events,
+      onPeerLost: (peer, reason) => {
+        if (reason !== 'goodbye') options.onPeerBroken(peer);
+      },
     });
     this.#link.handle('raft', { receive: (sender, payload) => this.#onRaft(sender, payload) });
     this.#link.handle('kv', { request: (_, payload) => this.#onCall(payload) });

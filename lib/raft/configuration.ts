@@ -1,5 +1,5 @@
 import { decodeUtf8, encodeUtf8, type MemberId, QuorateError } from '../base/index.js';
-import type { Configuration, MemberAddresses } from './types.js';
+import type { Configuration, LeadershipSettings, MemberAddresses } from './types.js';
 
 /** Nobody: the configuration of a member that was not told of any yet. It decides nothing. */
 export const NO_CONFIGURATION: Configuration = {
@@ -9,6 +9,13 @@ export const NO_CONFIGURATION: Configuration = {
   learners: [],
   addresses: new Map(),
 };
+
+/** No leases; a broken connection is a hint. */
+export const DEFAULT_LEADERSHIP: LeadershipSettings = { leaderLeaseMs: null, closeHint: true };
+
+export function leadershipOf({ leadership }: Configuration): LeadershipSettings {
+  return leadership ?? DEFAULT_LEADERSHIP;
+}
 
 const VERSION = 1;
 

@@ -1,18 +1,30 @@
 import { assert, type MemberId, type Term } from '../base/index.js';
+import { leadershipOf } from './configuration.js';
 import { electionResult, isVoter, votersOf } from './quorum.js';
 import { appendNoop } from './replication.js';
-import { becomeCandidate, becomeFollower, becomeLeader, becomePreCandidate } from './roles.js';
+import {
+  becomeCandidate,
+  becomeFollower,
+  becomeLeader,
+  becomePreCandidate,
+  waitShort,
+} from './roles.js';
 import { configurationOf, emit, type RaftState } from './state.js';
 import type { VoteReply, VoteRequest } from './types.js';
 import { afterWrite, setHardState } from './writes.js';
 
 /** Elections (Raft §5.2, §5.4.1), with PreVote (Thesis §9.6) and sticky leaders (Thesis §4.2.3). */
 
+/** Failed elections in a row that are tried again after a short wait instead of a whole timeout. */
+const MAX_SHORT_RETRIES = 3;
+
 /** One tick of anybody but the leader. */
 export function tickElection(state: RaftState, mayStand: boolean): void {
   state.electionElapsedTicks += 1;
   if (state.electionElapsedTicks < state.electionTimeoutTicks) return;
   state.electionElapsedTicks = 0;
+  if (!state.isWaitShort) state.shortRetries = 0;
+  state.isWaitShort = false;
   state.leader = null;
   if (!isVoter(configurationOf(state), state.options.self)) return;
   emit(state, { kind: 'electionTimedOut' });
@@ -97,10 +109,29 @@ export function isStickyToLeader(state: RaftState): boolean {
   );
 }
 
+/**
+ * The leader's connections broke. Only this member's memory of it goes: whoever still hears it refuses
+ * as before, and a refused pre-vote waits for a whole timeout.
+ */
+export function onLeaderLost(state: RaftState, leader: MemberId): void {
+  if (state.role !== 'follower' || state.leader !== leader) return;
+  const { leaderLeaseMs, closeHint } = leadershipOf(configurationOf(state));
+  // Under leases a voter that forgets its leader could elect another inside a lease that it granted.
+  if (!closeHint || leaderLeaseMs !== null) return;
+  state.leader = null;
+  waitShort(state, Math.max(1, Math.floor(state.options.timing.electionMinTicks / 5)));
+}
+
 function recordPreVote(state: RaftState, from: MemberId, granted: boolean): void {
   state.votes.set(from, granted);
   const result = electionResult(configurationOf(state), state.votes);
+  // Others would have this member, too few of them yet: soon they may be more. Where nobody would,
+  // they hear a leader or know more, and a whole timeout passes.
+  const { self } = state.options;
+  const isBacked = [...state.votes].some(([voter, grant]) => grant && voter !== self);
+  const isRefused = [...state.votes.values()].includes(false);
   if (result === 'lost') becomeFollower(state, state.hardState.term, null);
+  if (result !== 'won' && isBacked && isRefused) retrySoon(state);
   if (result !== 'won') return;
   becomeCandidate(state);
   afterWrite(state, { kind: 'stand', term: state.hardState.term });
@@ -110,9 +141,18 @@ function recordVote(state: RaftState, from: MemberId, granted: boolean): void {
   state.votes.set(from, granted);
   const result = electionResult(configurationOf(state), state.votes);
   if (result === 'lost') becomeFollower(state, state.hardState.term, null);
+  // A voter of this term has voted otherwise: with the old leader gone, that alone splits the rest.
+  if (result !== 'won' && !granted) retrySoon(state);
   if (result !== 'won') return;
   becomeLeader(state);
   appendNoop(state);
+}
+
+/** At most some times in a row: rivals whose waits keep meeting go back to whole timeouts. */
+function retrySoon(state: RaftState): void {
+  if (state.isWaitShort || state.shortRetries >= MAX_SHORT_RETRIES) return;
+  state.shortRetries += 1;
+  waitShort(state, Math.max(1, Math.floor(state.options.timing.electionMaxTicks / 4)));
 }
 
 function requestVotes(state: RaftState, kind: 'preVote' | 'vote', term: Term): void {

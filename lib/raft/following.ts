@@ -1,6 +1,6 @@
 import { assert, type Entry, type LogIndex } from '../base/index.js';
 import { commitTo } from './commit.js';
-import { becomeFollower } from './roles.js';
+import { becomeFollower, heardLeader } from './roles.js';
 import { emit, type RaftState } from './state.js';
 import type { AppendRequest, Heartbeat } from './types.js';
 import { afterWrite, appendToLog, truncateLog } from './writes.js';
@@ -52,7 +52,7 @@ function follow(state: RaftState, leader: string): void {
   // A leader follows itself, so that this holds for it too.
   assert(state.leader === null || state.leader === leader, 'a term has one leader');
   becomeFollower(state, state.hardState.term, leader);
-  state.electionElapsedTicks = 0;
+  heardLeader(state);
 }
 
 /** Whether the log agrees up to there. What is committed or compacted agrees with any leader. */

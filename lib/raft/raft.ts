@@ -4,6 +4,7 @@ import { NO_CONFIGURATION } from './configuration.js';
 import {
   campaign,
   isStickyToLeader,
+  onLeaderLost,
   onPreVote,
   onPreVoteReply,
   onVote,
@@ -116,6 +117,8 @@ function dispatch(state: RaftState, input: Input): void {
       return onRead(state, input.readId);
     case 'campaign':
       return campaign(state);
+    case 'leaderLost':
+      return onLeaderLost(state, input.leader);
     case 'resign':
       return resign(state);
     default:
@@ -222,6 +225,8 @@ function initialState(options: RaftOptions): RaftState {
     electionTimeoutTicks:
       timing.electionMinTicks +
       Math.floor(random() * (timing.electionMaxTicks - timing.electionMinTicks)),
+    isWaitShort: false,
+    shortRetries: 0,
     heartbeatElapsedTicks: 0,
     votes: new Map(),
     progress: new Map(),

@@ -37,6 +37,7 @@ export function becomeLeader(state: RaftState): void {
   assert(state.role === 'candidate', 'only a candidate becomes leader');
   assert(state.hardState.votedFor === state.options.self, 'a leader voted for itself');
   enterRole(state, 'leader');
+  state.shortRetries = 0;
   state.leader = state.options.self;
   for (const member of membersOf(configurationOf(state))) {
     if (member !== state.options.self) state.progress.set(member, newProgress(state.log.lastIndex));
@@ -45,6 +46,23 @@ export function becomeLeader(state: RaftState): void {
   for (const entry of state.log.slice(state.commitIndex + 1, state.log.lastIndex)) {
     state.uncommittedBytes += entry.packed.length;
   }
+}
+
+/** A leader lives: nobody stands before another whole timeout has passed. */
+export function heardLeader(state: RaftState): void {
+  state.shortRetries = 0;
+  if (state.isWaitShort) resetElectionTimer(state);
+  state.electionElapsedTicks = 0;
+}
+
+/** Stands again within `maxTicks`, drawn, unless that is due sooner anyway. */
+export function waitShort(state: RaftState, maxTicks: number): void {
+  const ticks = 1 + Math.floor(state.options.random() * maxTicks);
+  state.isWaitShort = true;
+  state.electionTimeoutTicks = Math.min(
+    state.electionTimeoutTicks,
+    state.electionElapsedTicks + ticks,
+  );
 }
 
 /** Starts the timers of a role and forgets what belonged to the one before. */
@@ -65,5 +83,6 @@ function resetElectionTimer(state: RaftState): void {
   const { electionMinTicks, electionMaxTicks } = state.options.timing;
   const range = electionMaxTicks - electionMinTicks;
   state.electionElapsedTicks = 0;
+  state.isWaitShort = false;
   state.electionTimeoutTicks = electionMinTicks + Math.floor(state.options.random() * range);
 }

@@ -36,6 +36,10 @@ export interface RaftState {
   electionElapsedTicks: number;
   /** In [electionMinTicks, electionMaxTicks), drawn whenever the role or the term changes. */
   electionTimeoutTicks: number;
+  /** Whether `electionTimeoutTicks` is a short wait, for a rival or for a leader that was lost. */
+  isWaitShort: boolean;
+  /** Elections that were tried again after a short wait, since a leader was heard of or a whole timeout passed. */
+  shortRetries: number;
   /** Leader: ticks since the last heartbeats. */
   heartbeatElapsedTicks: number;
   /** Candidates: who answered, and what. Keyed, so that an answer counts once (Raft §5.2). */

@@ -28,6 +28,19 @@ export interface Configuration {
   readonly learners: readonly MemberId[];
   /** Every member named above, and no other. */
   readonly addresses: ReadonlyMap<MemberId, MemberAddresses>;
+  /** How the members keep and lose a leader. Default: `DEFAULT_LEADERSHIP`. */
+  readonly leadership?: LeadershipSettings | undefined;
+}
+
+/** Replicated, because safety needs that all members agree on it. */
+export interface LeadershipSettings {
+  /**
+   * How long a leader that a quorum has confirmed may answer reads without asking again, in
+   * milliseconds from the moment that it asked; null for never.
+   */
+  readonly leaderLeaseMs: number | null;
+  /** Whether a member that sees its leader's connections break stands soon. Off while leases are on. */
+  readonly closeHint: boolean;
 }
 
 interface Addressed {
@@ -120,6 +133,11 @@ export type Input =
   | { readonly kind: 'read'; readonly readId: number }
   /** Stand for election now, if this member may. A leader ignores it. */
   | { readonly kind: 'campaign' }
+  /**
+   * The connections of `leader` ended without a goodbye: its process has probably died. This member
+   * forgets that it heard of it; nobody else does. Passed over where leases are on, or by a setting.
+   */
+  | { readonly kind: 'leaderLost'; readonly leader: MemberId }
   /** Stop leading: this member cannot keep up. Whoever else may stands in its place. */
   | { readonly kind: 'resign' };
 
