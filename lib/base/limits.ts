@@ -14,6 +14,14 @@ export interface Limits {
   readonly maxInflightBytes: number;
   /** Bytes proposed and not yet committed. When reached, proposals fail with ERR_BUSY. Default 32 MiB. */
   readonly maxUncommittedBytes: number;
+  /** Entries since the last snapshot after which the next is taken. Default 100,000. */
+  readonly snapshotEntries: number;
+  /** Bytes of entries since the last snapshot after which the next is taken. Default 64 MiB. */
+  readonly snapshotBytes: number;
+  /** Entries before a snapshot that stay in memory, for members that are not far behind. Default 5,000. */
+  readonly trailingEntries: number;
+  /** Bytes of entries in memory. When reached, what a snapshot covers is forgotten whoever needs it. Default 256 MiB. */
+  readonly maxLogBytes: number;
   /** Calls of one node that wait for an answer. When reached, further ones fail with ERR_BUSY. Default 16,384. */
   readonly maxPendingCalls: number;
   /** Bytes queued for one peer and lane. When reached, further frames are dropped. Default 32 MiB. */
@@ -33,6 +41,10 @@ export const DEFAULT_LIMITS: Limits = {
   maxInflightAppends: 64,
   maxInflightBytes: 8 * MIB,
   maxUncommittedBytes: 32 * MIB,
+  snapshotEntries: 100_000,
+  snapshotBytes: 64 * MIB,
+  trailingEntries: 5000,
+  maxLogBytes: 256 * MIB,
   maxPendingCalls: 16384,
   maxQueuedBytes: 32 * MIB,
   maxClientConnections: 1024,

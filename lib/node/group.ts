@@ -297,6 +297,9 @@ export class Group {
         return this.calls.readReady(effect.readId, effect.index);
       case 'readRejected':
         return this.calls.readRefused(effect.readId);
+      case 'fetchSnapshot':
+      case 'restore':
+        return;
       case 'configured':
         return this.#configured(effect.configuration);
       case 'became':

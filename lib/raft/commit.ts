@@ -1,6 +1,7 @@
 import { assert, type LogIndex } from '../base/index.js';
 import { quorumValue } from './quorum.js';
 import { startWaitingReads } from './reads.js';
+import { trimLog } from './snapshot.js';
 import { configurationOf, emit, type RaftState } from './state.js';
 
 /** What is decided, and what may be applied (Raft §5.3, §5.4.2). */
@@ -42,4 +43,5 @@ export function onApplied(state: RaftState, index: LogIndex): void {
   assert(index >= state.appliedIndex, 'what is applied stays applied');
   assert(index <= state.applyingIndex, 'only what was handed over is applied');
   state.appliedIndex = index;
+  trimLog(state);
 }

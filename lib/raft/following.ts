@@ -2,7 +2,7 @@ import { assert, type Entry, type LogIndex } from '../base/index.js';
 import { commitTo } from './commit.js';
 import { becomeFollower, heardLeader } from './roles.js';
 import { emit, type RaftState } from './state.js';
-import type { AppendRequest, Heartbeat } from './types.js';
+import type { AppendRequest, Heartbeat, SnapshotOffer } from './types.js';
 import { afterWrite, appendToLog, truncateLog } from './writes.js';
 
 /** The follower's side of replication (Raft §5.3). The request is of this member's own term. */
@@ -39,7 +39,10 @@ export function onHeartbeat(state: RaftState, heartbeat: Heartbeat): void {
 }
 
 /** Tells a leader whose term has passed what the term is now; it will step down. */
-export function refuseLeader(state: RaftState, request: AppendRequest | Heartbeat): void {
+export function refuseLeader(
+  state: RaftState,
+  request: AppendRequest | Heartbeat | SnapshotOffer,
+): void {
   const { self, group } = state.options;
   const term = state.hardState.term;
   emit(state, {
@@ -48,7 +51,7 @@ export function refuseLeader(state: RaftState, request: AppendRequest | Heartbea
   });
 }
 
-function follow(state: RaftState, leader: string): void {
+export function follow(state: RaftState, leader: string): void {
   // A leader follows itself, so that this holds for it too.
   assert(state.leader === null || state.leader === leader, 'a term has one leader');
   becomeFollower(state, state.hardState.term, leader);

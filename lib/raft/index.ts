@@ -4,10 +4,10 @@
  *     tick, messages, proposals, reads, "written", "applied"
  *                          │ step(input, nowMs)
  *                          ▼
- *      election · replication · following · commit · reads · writes      over one RaftState
+ *      election · replication · following · commit · reads · snapshot · writes   over one RaftState
  *                          │
  *                          ▼
- *     write, send, apply, proposed, readReady, became, configured
+ *     write, send, apply, restore, fetchSnapshot, proposed, readReady, became, configured
  *
  * An effect may be carried out the moment it is returned: what has to wait for the disk is returned
  * by the step that handles `written`. Not here: timers, promises, sockets, files, encoding of messages,

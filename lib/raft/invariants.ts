@@ -14,7 +14,10 @@ function checkPointers(state: RaftState): void {
   const { log, durableIndex, commitIndex, applyingIndex, appliedIndex } = state;
   assert(durableIndex <= log.lastIndex, 'what is durable stands in the log');
   assert(commitIndex <= log.lastIndex, 'what is committed stands in the log');
-  assert(log.firstIndex - 1 <= appliedIndex, 'what is compacted is applied');
+  assert(log.firstIndex - 1 <= applyingIndex, 'what is compacted was handed over, or restored');
+  const covered = state.snapshot?.index ?? 0;
+  assert(log.firstIndex - 1 <= covered, 'a snapshot covers what is compacted');
+  assert(covered <= commitIndex, 'a snapshot holds only what is committed');
   assert(appliedIndex <= applyingIndex, 'what is applied was handed over');
   assert(applyingIndex <= commitIndex, 'only what is committed is handed over');
   assert(applyingIndex <= durableIndex, 'only what is durable is handed over');
@@ -28,7 +31,8 @@ function checkWrites(state: RaftState): void {
     assert(lastIndex <= state.log.lastIndex, 'no pending write vouches for what was cut off');
     previous = writeId;
   }
-  const { hardState, entries, promises } = state.unwritten;
+  const { hardState, reset, entries, promises } = state.unwritten;
+  assert(reset === null, 'a step leaves no log to be emptied');
   assert(!hardState, 'a step leaves no unwritten term or vote');
   assert(entries.length === 0, 'a step leaves no unwritten entries');
   assert(promises.length === 0, 'a step leaves no promise behind');
@@ -59,7 +63,9 @@ function checkProgress(state: RaftState): void {
     assert(nextIndex <= state.log.lastIndex + 1, 'the next entry is in the log, or the one after');
     const bytes = inflight.reduce((sum, sent) => sum + sent.bytes, 0);
     assert(bytes === inflightBytes, 'bytes in flight are those of the appends in flight');
-    if (progress.mode === 'probe') assert(inflight.length === 0, 'a probe keeps no window');
+    if (progress.mode !== 'replicate') assert(inflight.length === 0, 'a probe keeps no window');
+    const isOffered = progress.snapshot !== null;
+    assert(isOffered === (progress.mode === 'snapshot'), 'a snapshot is offered in its own mode');
   }
   const uncommitted = state.log.slice(state.commitIndex + 1, state.log.lastIndex);
   const bytes = uncommitted.reduce((sum, entry) => sum + entry.packed.length, 0);

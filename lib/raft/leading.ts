@@ -2,6 +2,7 @@ import { sendHeartbeats } from './heartbeat.js';
 import { hasQuorum } from './quorum.js';
 import { confirmReads } from './reads.js';
 import { becomeFollower } from './roles.js';
+import { offerNewest } from './snapshot.js';
 import { configurationOf, emit, type RaftState } from './state.js';
 import type { HeartbeatReply } from './types.js';
 
@@ -45,7 +46,11 @@ function checkQuorum(state: RaftState): boolean {
     configurationOf(state),
     (member) => member === self || state.progress.get(member)?.active === true,
   );
-  for (const progress of state.progress.values()) progress.active = false;
+  for (const progress of state.progress.values()) {
+    // Who is silent is no reason to keep an old snapshot, and the log after it.
+    if (!progress.active) offerNewest(state, progress);
+    progress.active = false;
+  }
   if (!heard) becomeFollower(state, state.hardState.term, null);
   return heard;
 }

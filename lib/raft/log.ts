@@ -6,8 +6,9 @@ import type { Compacted } from './types.js';
  * log times never go back.
  */
 export class RaftLog {
-  readonly #compacted: Compacted;
+  #compacted: Compacted;
   readonly #entries: Entry[];
+  #bytes = 0;
 
   constructor(compacted: Compacted, entries: readonly Entry[]) {
     this.#compacted = compacted;
@@ -30,6 +31,11 @@ export class RaftLog {
 
   get lastLogTimeMs(): number {
     return this.#entries.at(-1)?.logTimeMs ?? this.#compacted.logTimeMs;
+  }
+
+  /** Packed bytes of the entries that are held. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** Null for an index that is compacted away or past the end. Index 0 has term 0. */
@@ -62,13 +68,51 @@ export class RaftLog {
       assert(entry.index === this.lastIndex + 1, 'the log has no gap');
       assert(entry.term >= this.lastTerm, 'terms never go back along the log');
       this.#entries.push(entry);
+      this.#bytes += entry.packed.length;
     }
   }
 
   /** Removes everything at and after `index`. */
   truncateFrom(index: LogIndex): void {
     assert(index >= this.firstIndex, 'what is compacted is not truncated');
-    this.#entries.length = Math.min(this.#entries.length, index - this.firstIndex);
+    for (const entry of this.#entries.splice(index - this.firstIndex)) {
+      this.#bytes -= entry.packed.length;
+    }
+  }
+
+  /** Forgets everything up to and including `index`, which is held. */
+  compactTo(index: LogIndex): void {
+    assert(index <= this.lastIndex, 'only what is held is compacted');
+    if (index < this.firstIndex) return;
+    const { term, logTimeMs } = at(this.#entries, index - this.firstIndex);
+    for (const entry of this.#entries.splice(0, index - this.firstIndex + 1)) {
+      this.#bytes -= entry.packed.length;
+    }
+    this.#compacted = { index, term, logTimeMs };
+  }
+
+  /** The lowest index such that what follows it takes at most `maxBytes`, and no more than `upTo`. */
+  indexWithin(maxBytes: number, upTo: LogIndex): LogIndex {
+    let index = this.#compacted.index;
+    let bytes = this.#bytes;
+    while (bytes > maxBytes && index < upTo) {
+      bytes -= at(this.#entries, index + 1 - this.firstIndex).packed.length;
+      index += 1;
+    }
+    return index;
+  }
+
+  /** Forgets everything: the log goes on after `compacted`. */
+  resetTo(compacted: Compacted): void {
+    this.#entries.length = 0;
+    this.#bytes = 0;
+    this.#compacted = compacted;
+  }
+
+  /** `logTimeMs` of the entry at `index`, which is held or the last one compacted. */
+  logTimeAt(index: LogIndex): number {
+    if (index === this.#compacted.index) return this.#compacted.logTimeMs;
+    return at(this.#entries, index - this.firstIndex).logTimeMs;
   }
 
   /**

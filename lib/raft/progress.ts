@@ -1,19 +1,22 @@
 import type { LogIndex } from '../base/index.js';
-import type { RaftLimits } from './types.js';
+import type { RaftLimits, SnapshotReference } from './types.js';
 
 /**
  * How far the leader has brought one other member.
  *
  * `probe`: the leader does not know where the logs part, and sends one append at a time.
  * `replicate`: it knows, and sends ahead of the answers, up to a window.
+ * `snapshot`: what comes next is compacted away, and nothing is sent but the offer of a snapshot.
  */
 export interface Progress {
-  mode: 'probe' | 'replicate';
+  mode: 'probe' | 'replicate' | 'snapshot';
+  /** Snapshot: what is offered. Null in other modes. */
+  snapshot: SnapshotReference | null;
   /** Known to be durable there and equal. 0 <= matchIndex < nextIndex. Never goes back in a term. */
   matchIndex: LogIndex;
   /** The next entry to send. nextIndex <= log.lastIndex + 1. */
   nextIndex: LogIndex;
-  /** Probe: an append is under way, and nothing more is sent until it is answered or a heartbeat is. */
+  /** Probe and snapshot: one is under way, and no other is sent until it is answered or a heartbeat is. */
   probing: boolean;
   /** An append is due even with nothing to send: the answer tells whether earlier ones were lost. */
   checkDue: boolean;
@@ -33,6 +36,7 @@ export interface Progress {
 export function newProgress(lastIndex: LogIndex): Progress {
   return {
     mode: 'probe',
+    snapshot: null,
     matchIndex: 0,
     nextIndex: lastIndex + 1,
     probing: false,
@@ -47,11 +51,18 @@ export function newProgress(lastIndex: LogIndex): Progress {
 
 export function becomeProbe(progress: Progress, nextIndex: LogIndex): void {
   progress.mode = 'probe';
+  progress.snapshot = null;
   progress.nextIndex = Math.max(nextIndex, progress.matchIndex + 1);
   progress.probing = false;
   progress.checkDue = true;
   progress.inflight.length = 0;
   progress.inflightBytes = 0;
+}
+
+export function becomeSnapshot(progress: Progress, snapshot: SnapshotReference): void {
+  becomeProbe(progress, progress.nextIndex);
+  progress.mode = 'snapshot';
+  progress.snapshot = snapshot;
 }
 
 /** Takes note that everything up to `matchIndex` is durable there. False when that was known. */
@@ -60,6 +71,9 @@ export function noteAccepted(progress: Progress, matchIndex: LogIndex): boolean 
   const news = matchIndex > progress.matchIndex;
   progress.matchIndex = Math.max(progress.matchIndex, matchIndex);
   progress.nextIndex = Math.max(progress.nextIndex, matchIndex + 1);
+  if (progress.snapshot !== null && matchIndex >= progress.snapshot.index) {
+    becomeProbe(progress, progress.matchIndex + 1);
+  }
   if (progress.mode === 'probe' && matchIndex === progress.matchIndex) {
     progress.mode = 'replicate';
     progress.nextIndex = progress.matchIndex + 1;

@@ -21,6 +21,14 @@ import { placedConfigurations } from './membership.js';
 import { onRead } from './reads.js';
 import { onAppendAccepted, onAppendRejected, onPropose, replicate } from './replication.js';
 import { becomeFollower } from './roles.js';
+import {
+  onSnapshotFetched,
+  onSnapshotLost,
+  onSnapshotOffer,
+  onSnapshotTaken,
+  positionToSnapshot,
+  trimLog,
+} from './snapshot.js';
 import { configurationOf, type DurablePromise, emit, type RaftState } from './state.js';
 import type {
   Effect,
@@ -30,6 +38,7 @@ import type {
   RaftOptions,
   RaftStatus,
   RaftTiming,
+  SnapshotPosition,
 } from './types.js';
 import { completeWrites, flushWrites, stillHolds } from './writes.js';
 
@@ -81,13 +90,19 @@ export class Raft {
       commitIndex: state.commitIndex,
       appliedIndex: state.appliedIndex,
       configuration: configurationOf(state),
+      logBytes: state.log.bytes,
       progress: new Map(
-        [...state.progress].map(([member, { matchIndex, nextIndex, mode }]) => [
+        [...state.progress].map(([member, { matchIndex, nextIndex, mode, snapshot }]) => [
           member,
-          { matchIndex, nextIndex, mode },
+          { matchIndex, nextIndex, mode, snapshot },
         ]),
       ),
     };
+  }
+
+  /** What a snapshot of the state machine says of itself, taken now: as of `appliedIndex`. */
+  snapshotPosition(): SnapshotPosition {
+    return positionToSnapshot(this.#state);
   }
 
   /** What a step began is sent and written at its end, once. */
@@ -121,6 +136,12 @@ function dispatch(state: RaftState, input: Input): void {
       return onLeaderLost(state, input.leader);
     case 'resign':
       return resign(state);
+    case 'snapshotTaken':
+      return onSnapshotTaken(state, input.snapshot);
+    case 'snapshotLost':
+      return onSnapshotLost(state, input.snapshotId);
+    case 'snapshotFetched':
+      return onSnapshotFetched(state, input);
     default:
       return unreachable(input);
   }
@@ -160,7 +181,10 @@ function moveToTerm(state: RaftState, message: Message): boolean {
 /** Tells a sender that is behind, where it asked for something; answers of old terms mean nothing. */
 function refuseOldTerm(state: RaftState, message: Message): void {
   if (message.kind === 'vote') refuseVote(state, message);
-  if (message.kind === 'append' || message.kind === 'heartbeat') refuseLeader(state, message);
+  const { kind } = message;
+  if (kind === 'append' || kind === 'heartbeat' || kind === 'snapshotOffer') {
+    refuseLeader(state, message);
+  }
 }
 
 function onCurrentMessage(state: RaftState, message: Message): void {
@@ -183,6 +207,8 @@ function onCurrentMessage(state: RaftState, message: Message): void {
       return onAppendRejected(state, message);
     case 'heartbeatReply':
       return onHeartbeatReply(state, message);
+    case 'snapshotOffer':
+      return onSnapshotOffer(state, message);
     default:
       return unreachable(message);
   }
@@ -206,17 +232,22 @@ function initialState(options: RaftOptions): RaftState {
   assertTiming(timing);
   assertLimits(options.limits);
   const log = new RaftLog(compacted, entries);
+  const snapshot = options.snapshot ?? null;
+  const restoredIndex = snapshot?.index ?? compacted.index;
+  assert(restoredIndex >= compacted.index, 'the snapshot reaches to where the log begins');
+  assert(restoredIndex <= log.lastIndex, 'the log reaches to where the snapshot ends');
   assert((hardState?.term ?? 0) >= log.lastTerm, 'the stored term is not behind the stored log');
-  return {
+  const state: RaftState = {
     options,
     hardState: hardState ?? { term: 0, votedFor: null },
     role: 'follower',
     leader: null,
     log,
     durableIndex: log.lastIndex,
-    commitIndex: compacted.index,
-    applyingIndex: compacted.index,
-    appliedIndex: compacted.index,
+    commitIndex: restoredIndex,
+    applyingIndex: restoredIndex,
+    appliedIndex: restoredIndex,
+    snapshot,
     configurations: [
       { index: compacted.index, configuration: configuration ?? NO_CONFIGURATION },
       ...placedConfigurations(entries),
@@ -235,13 +266,15 @@ function initialState(options: RaftOptions): RaftState {
     logTimeAnchor: { logTimeMs: 0, nowMs: 0 },
     writes: [],
     nextWriteId: 1,
-    unwritten: { hardState: false, entries: [], promises: [] },
+    unwritten: { hardState: false, reset: null, entries: [], promises: [] },
     readRounds: [],
     waitingReads: [],
     nextReadRound: 1,
     nowMs: 0,
     effects: [],
   };
+  trimLog(state);
+  return state;
 }
 
 function assertTiming(timing: RaftTiming): void {

@@ -3,11 +3,13 @@ import {
   EMPTY_BYTES,
   type Entry,
   type EntryDraft,
+  type LogIndex,
   type MemberId,
   packEntries,
 } from '../base/index.js';
 import { advanceCommit } from './commit.js';
 import { becomeProbe, isWindowFull, noteAccepted, noteSent, type Progress } from './progress.js';
+import { needsSnapshot, offerSnapshot } from './snapshot.js';
 import { emit, type RaftState } from './state.js';
 import type { AppendAccepted, AppendRejected, Input } from './types.js';
 import { appendToLog } from './writes.js';
@@ -53,18 +55,25 @@ export function onAppendRejected(state: RaftState, reply: AppendRejected): void 
   if (progress === null) return;
   // An answer to something that was overtaken says nothing about now.
   const expected = progress.nextIndex - 1;
-  if (reply.prevIndex <= progress.matchIndex) return;
+  if (reply.prevIndex <= progress.matchIndex || progress.mode === 'snapshot') return;
   if (progress.mode === 'probe' && reply.prevIndex !== expected) return;
-  const agreeing = state.log.lastIndexWithTermAtMost(reply.hintIndex, reply.hintTerm);
+  const agreeing = lastAgreeing(state, reply);
   becomeProbe(progress, Math.min(agreeing + 1, reply.prevIndex));
 }
 
 /** Ends a leader's step: every member is sent what it may have by now. */
 export function replicate(state: RaftState): void {
   for (const [member, progress] of state.progress) {
-    if (progress.mode === 'probe') sendProbe(state, member, progress);
+    if (needsSnapshot(state, progress)) offerSnapshot(state, member, progress);
+    else if (progress.mode === 'probe') sendProbe(state, member, progress);
     else sendWindow(state, member, progress);
   }
+}
+
+/** A hint from before what is compacted says that a snapshot is needed, and no append. */
+function lastAgreeing(state: RaftState, { hintIndex, hintTerm }: AppendRejected): LogIndex {
+  if (hintIndex < state.log.firstIndex - 1) return hintIndex;
+  return state.log.lastIndexWithTermAtMost(hintIndex, hintTerm);
 }
 
 /** The leader's own entries. Their write and their appends run side by side (Thesis §10.2.1). */

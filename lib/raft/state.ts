@@ -1,7 +1,15 @@
 import { at, type Entry, type LogIndex, type MemberId, type Term } from '../base/index.js';
 import type { RaftLog } from './log.js';
 import type { Progress } from './progress.js';
-import type { Configuration, Effect, HardState, Message, RaftOptions, Role } from './types.js';
+import type {
+  Configuration,
+  Effect,
+  HardState,
+  Message,
+  RaftOptions,
+  Role,
+  SnapshotReference,
+} from './types.js';
 
 /**
  * All that a member knows. One interface, owned by `Raft`; the files beside it are functions over
@@ -26,9 +34,12 @@ export interface RaftState {
   /** The state machine has answered for it. */
   appliedIndex: LogIndex;
 
+  /** The latest durable snapshot here: log.firstIndex - 1 <= snapshot.index <= commitIndex. */
+  snapshot: SnapshotReference | null;
+
   /**
    * The configurations of this log, oldest first; the last is in force, committed or not (Raft §6).
-   * Never empty. Indexes rise; all but the first stand in the log.
+   * Never empty. Indexes rise; all but the first stand in the log, or did until it was compacted.
    */
   configurations: readonly PlacedConfiguration[];
 
@@ -90,6 +101,8 @@ export interface PendingWrite {
 
 export interface Unwritten {
   hardState: boolean;
+  /** The log begins anew after this position. */
+  reset: { readonly index: LogIndex; readonly term: Term } | null;
   entries: readonly Entry[];
   promises: DurablePromise[];
 }

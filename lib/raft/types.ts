@@ -100,6 +100,15 @@ export interface HeartbeatReply extends Addressed {
   readonly readRound: number;
 }
 
+/**
+ * The leader no longer holds what comes next for the receiver, and names a snapshot that covers it:
+ * durable there, to be pulled from it. Repeated until the receiver holds that much.
+ */
+export interface SnapshotOffer extends Addressed {
+  readonly kind: 'snapshotOffer';
+  readonly snapshot: SnapshotReference;
+}
+
 export type Message =
   | VoteRequest
   | VoteReply
@@ -107,7 +116,25 @@ export type Message =
   | AppendAccepted
   | AppendRejected
   | Heartbeat
-  | HeartbeatReply;
+  | HeartbeatReply
+  | SnapshotOffer;
+
+/** A durable snapshot of one member's storage, and the last entry that it covers. */
+export interface SnapshotReference {
+  /** As that member's storage names it. Never empty; opaque to the core. */
+  readonly id: string;
+  readonly index: LogIndex;
+  readonly term: Term;
+}
+
+/** What a snapshot says of the log that it stands for. */
+export interface SnapshotPosition {
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly logTimeMs: number;
+  /** In force at `index`. */
+  readonly configuration: Configuration;
+}
 
 export type MessageKind = Message['kind'];
 
@@ -139,7 +166,17 @@ export type Input =
    */
   | { readonly kind: 'leaderLost'; readonly leader: MemberId }
   /** Stop leading: this member cannot keep up. Whoever else may stands in its place. */
-  | { readonly kind: 'resign' };
+  | { readonly kind: 'resign' }
+  /** A snapshot of this member's own state is durable: the log in memory may forget what it covers. */
+  | { readonly kind: 'snapshotTaken'; readonly snapshot: SnapshotReference }
+  /** A snapshot of this member cannot be read: another is offered in its place once there is one. */
+  | { readonly kind: 'snapshotLost'; readonly snapshotId: string }
+  /** What `fetchSnapshot` asked for is durable here. Passed over where the log has come as far. */
+  | {
+      readonly kind: 'snapshotFetched';
+      readonly snapshotId: string;
+      readonly position: SnapshotPosition;
+    };
 
 export type RejectionReason =
   /** Not the leader; `leader` may be. */
@@ -154,18 +191,34 @@ export type RejectionReason =
 export type Effect =
   /**
    * Make durable: first the hard state where there is one, then the entries, replacing anything
-   * stored at or after `entries[0].index`. Writes complete in the order of their ids.
+   * stored at or after `entries[0].index`. Writes complete in the order of their ids. With `reset`, the
+   * stored log is emptied between the two, and goes on after that position: a snapshot covers it.
    */
   | {
       readonly kind: 'write';
       readonly writeId: number;
       readonly hardState: HardState | null;
+      readonly reset?: { readonly index: LogIndex; readonly term: Term } | undefined;
       readonly entries: readonly Entry[];
     }
   /** Best effort: may be lost, repeated or reordered. */
   | { readonly kind: 'send'; readonly message: Message }
   /** Hand to the state machine, in order, exactly once per start. Committed, and durable here. */
   | { readonly kind: 'apply'; readonly entries: readonly Entry[] }
+  /**
+   * Pull this snapshot from `from` and store it durably; answered by `snapshotFetched`. Repeated as
+   * long as the leader offers it; another one, or another leader, replaces it.
+   */
+  | {
+      readonly kind: 'fetchSnapshot';
+      readonly from: MemberId;
+      readonly snapshot: SnapshotReference;
+    }
+  /**
+   * Replace the state of the state machine by this durable snapshot; what was handed over and is not
+   * applied yet is covered by it. Answered by `applied` with its index. Later entries wait for that.
+   */
+  | { readonly kind: 'restore'; readonly snapshotId: string; readonly index: LogIndex }
   /** The proposal stands in the log at `firstIndex` and after; committed or not is not known yet. */
   | {
       readonly kind: 'proposed';
@@ -214,6 +267,11 @@ export interface RaftOptions {
   readonly configuration: Configuration | null;
   /** What follows `compacted.index`, durable, without a gap. */
   readonly entries: readonly Entry[];
+  /**
+   * What the state machine begins with, and others may pull: `compacted.index <= snapshot.index`, and
+   * the entries reach as far. Null, the default, where it begins with nothing.
+   */
+  readonly snapshot?: SnapshotReference | null | undefined;
   readonly timing: RaftTiming;
   readonly limits: RaftLimits;
   /** A number in [0, 1). The only source of chance. */
@@ -236,6 +294,8 @@ export interface RaftLimits {
   readonly maxInflightAppends: number;
   readonly maxInflightBytes: number;
   readonly maxUncommittedBytes: number;
+  readonly trailingEntries: number;
+  readonly maxLogBytes: number;
 }
 
 /** What a member says of itself, for status pages, logs and tests. */
@@ -252,13 +312,17 @@ export interface RaftStatus {
   readonly commitIndex: LogIndex;
   readonly appliedIndex: LogIndex;
   readonly configuration: Configuration;
+  /** Bytes of the entries that are held in memory. */
+  readonly logBytes: number;
   /** Leader only, else empty. */
   readonly progress: ReadonlyMap<
     MemberId,
     {
       readonly matchIndex: LogIndex;
       readonly nextIndex: LogIndex;
-      readonly mode: 'probe' | 'replicate';
+      readonly mode: 'probe' | 'replicate' | 'snapshot';
+      /** The snapshot that is offered; null in other modes. */
+      readonly snapshot: SnapshotReference | null;
     }
   >;
 }

@@ -1,6 +1,7 @@
 import { assert, type Entry, type LogIndex, type MemberId, type Term } from '../base/index.js';
 import { noteAppended, noteTruncated } from './membership.js';
 import { type DurablePromise, emit, type RaftState } from './state.js';
+import type { Compacted } from './types.js';
 
 /*
  * What waits for the disk (rules 1 and 2 of the core). A promise rides on the write that makes it
@@ -43,6 +44,17 @@ export function truncateLog(state: RaftState, index: LogIndex): void {
   for (const write of state.writes) write.lastIndex = Math.min(write.lastIndex, index - 1);
 }
 
+/** The log begins anew after a snapshot; this step's write does the same on disk. */
+export function resetLog(state: RaftState, compacted: Compacted): void {
+  assert(state.unwritten.entries.length === 0, 'a step appends or resets');
+  const { index, term } = compacted;
+  state.log.resetTo(compacted);
+  state.unwritten.reset = { index, term };
+  // The snapshot that covers it is durable. What earlier writes stored after it is gone.
+  state.durableIndex = index;
+  for (const write of state.writes) write.lastIndex = Math.min(write.lastIndex, index);
+}
+
 /** Keeps the promise once everything that this step and those before it wrote is durable. */
 export function afterWrite(state: RaftState, promise: DurablePromise): void {
   state.unwritten.promises.push(promise);
@@ -53,15 +65,23 @@ export function afterWrite(state: RaftState, promise: DurablePromise): void {
  * those that rest on nothing still to be written: repeated answers, which change nothing any more.
  */
 export function flushWrites(state: RaftState, keep: (promise: DurablePromise) => void): void {
-  const { hardState, entries, promises } = state.unwritten;
+  const { hardState, reset, entries, promises } = state.unwritten;
   state.unwritten.hardState = false;
+  state.unwritten.reset = null;
   state.unwritten.entries = [];
   state.unwritten.promises = [];
-  if (hardState || entries.length > 0) {
+  if (hardState || reset !== null || entries.length > 0) {
     const writeId = state.nextWriteId;
     state.nextWriteId += 1;
     state.writes.push({ writeId, lastIndex: entries.at(-1)?.index ?? 0, promises });
-    emit(state, { kind: 'write', writeId, hardState: hardState ? state.hardState : null, entries });
+    const saved = hardState ? state.hardState : null;
+    emit(state, {
+      kind: 'write',
+      writeId,
+      hardState: saved,
+      ...(reset === null ? {} : { reset }),
+      entries,
+    });
     return;
   }
   const newest = state.writes.at(-1);

@@ -17,10 +17,14 @@ import {
   malformed,
   present,
   safeInteger,
+  textIn,
 } from './boundary.js';
 import { quorate } from './generated/quorate.js';
 
 type WireMessage = quorate.v1.RaftMessage.$Properties;
+
+/** The longest name that a storage gives a snapshot. */
+export const MAX_SNAPSHOT_ID_LENGTH = 128;
 
 /** One past the highest term or index that is believed, so that the next one is a safe integer too. */
 const POSITION_LIMIT = Number.MAX_SAFE_INTEGER;
@@ -75,6 +79,10 @@ function toWire(message: Message): WireMessage {
     }
     case 'heartbeatReply':
       return { ...head, heartbeatReply: { readRound: message.readRound } };
+    case 'snapshotOffer': {
+      const { id: snapshotId, index, term: lastTerm } = message.snapshot;
+      return { ...head, snapshotOffer: { snapshotId, index, term: lastTerm } };
+    }
     default:
       return unreachable(message);
   }
@@ -133,6 +141,12 @@ function fromWire(wire: quorate.v1.RaftMessage): Message {
     }
     case 'heartbeatReply':
       return { ...head, kind, readRound: safeInteger(present(wire[kind], kind).readRound) };
+    case 'snapshotOffer': {
+      const body = present(wire.snapshotOffer, kind);
+      const id = textIn(body.snapshotId, MAX_SNAPSHOT_ID_LENGTH, 'the id of a snapshot');
+      const snapshot = { id, index: safeInteger(body.index), term: safeInteger(body.term) };
+      return { ...head, kind, snapshot };
+    }
     default:
       return unreachable(kind);
   }
@@ -167,6 +181,11 @@ function faultOf(message: Message): string | null {
       return faultOfIndexes(message.commitIndex, message.readRound);
     case 'heartbeatReply':
       return faultOfIndexes(message.readRound);
+    case 'snapshotOffer': {
+      const { id, index, term } = message.snapshot;
+      if (id === '' || index === 0) return 'it offers no snapshot';
+      return faultOfPosition(index, term, message.term);
+    }
     case 'preVoteReply':
     case 'voteReply':
       return null;

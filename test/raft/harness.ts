@@ -10,6 +10,7 @@ import {
   type RaftLimits,
   type RaftStatus,
   type RaftTiming,
+  type SnapshotPosition,
 } from '../../lib/raft/index.js';
 import { configurationOf, entries, GROUP, lines } from './notation.js';
 
@@ -26,6 +27,8 @@ export const LIMITS: RaftLimits = {
   maxInflightAppends: 16,
   maxInflightBytes: 1024 * 1024,
   maxUncommittedBytes: 1024 * 1024,
+  trailingEntries: 2,
+  maxLogBytes: 1024 * 1024,
 };
 
 export interface MemberOptions {
@@ -51,6 +54,10 @@ export class Disk {
   hardState: HardState | null;
   log: readonly Entry[];
   readonly pending: WriteEffect[] = [];
+  /** The position before the log; null until the log was emptied for a snapshot. */
+  base: Compacted | null = null;
+  /** The latest durable snapshot, by its name in this storage. */
+  snapshot: { readonly id: string; readonly position: SnapshotPosition } | null = null;
 
   constructor(hardState: HardState | null, log: readonly Entry[]) {
     this.hardState = hardState;
@@ -62,6 +69,10 @@ export class Disk {
     const write = this.pending.shift();
     if (write === undefined) return null;
     if (write.hardState !== null) this.hardState = write.hardState;
+    if (write.reset !== undefined) {
+      this.base = { ...write.reset, logTimeMs: 0 };
+      this.log = [];
+    }
     this.log = replaceFrom(this.log, write.entries);
     return write;
   }
@@ -94,6 +105,12 @@ export class Member {
     const { term, votedFor, log = [] } = options;
     const hardState = term === undefined ? null : { term, votedFor: votedFor ?? null };
     this.disk = new Disk(hardState, typeof log === 'string' ? entries(log) : log);
+    const { compacted, voters = 'abc', configuration = configurationOf(voters) } = options;
+    // What begins in the middle begins with a snapshot.
+    if (compacted !== undefined) {
+      this.disk.base = compacted;
+      this.disk.snapshot = { id: 'first', position: { ...compacted, configuration } };
+    }
     this.log = this.disk.log;
     this.#raft = this.#start();
   }
@@ -107,6 +124,7 @@ export class Member {
     for (const effect of effects) {
       if (effect.kind !== 'write') continue;
       this.disk.pending.push(effect);
+      if (effect.reset !== undefined) this.log = [];
       this.log = replaceFrom(this.log, effect.entries);
     }
     return effects;
@@ -146,21 +164,52 @@ export class Member {
     return effects;
   }
 
+  /** Stores a snapshot of what is applied, and tells the core. */
+  takeSnapshot(id: string): readonly Effect[] {
+    const position = this.#raft.snapshotPosition();
+    this.disk.snapshot = { id, position };
+    const { index, term } = position;
+    return this.step({ kind: 'snapshotTaken', snapshot: { id, index, term } });
+  }
+
+  /** Stores what another member took, and tells the core. */
+  storeSnapshot(id: string, position: SnapshotPosition): readonly Effect[] {
+    this.disk.snapshot = { id, position };
+    return this.step({ kind: 'snapshotFetched', snapshotId: id, position });
+  }
+
   /** Ends this life and begins the next from what the disk holds. */
   restart(reached = 0, torn = false): void {
     this.disk.crash(reached, torn);
+    this.#finishInstall();
     this.log = this.disk.log;
     this.#raft = this.#start();
   }
 
+  /** As a driver does at its start: a snapshot that the log does not lead to replaces the log. */
+  #finishInstall(): void {
+    const { snapshot, log } = this.disk;
+    if (snapshot === null) return;
+    const { index, term, logTimeMs } = snapshot.position;
+    if (log.some((entry) => entry.index === index && entry.term === term)) return;
+    if ((this.disk.base?.index ?? 0) === index) return;
+    this.disk.base = { index, term, logTimeMs };
+    this.disk.log = [];
+  }
+
   #start(): Raft {
-    const { voters = 'abc', configuration, compacted, limits } = this.#options;
+    const { voters = 'abc', configuration, limits } = this.#options;
+    const { base, snapshot } = this.disk;
+    const isAtBase = base !== null && base.index === snapshot?.position.index;
     return new Raft({
       self: this.id,
       group: GROUP,
       hardState: this.disk.hardState,
-      compacted: compacted ?? { index: 0, term: 0, logTimeMs: 0 },
-      configuration: configuration ?? configurationOf(voters),
+      compacted: base ?? { index: 0, term: 0, logTimeMs: 0 },
+      configuration: isAtBase
+        ? snapshot.position.configuration
+        : (configuration ?? configurationOf(voters)),
+      snapshot: snapshot === null ? null : { id: snapshot.id, ...placeOf(snapshot.position) },
       entries: this.disk.log,
       timing: this.#options.timing ?? TIMING,
       limits: { ...LIMITS, ...limits },
@@ -293,6 +342,10 @@ export class Cluster {
   isDown(id: MemberId): boolean {
     return this.#down.has(id);
   }
+}
+
+function placeOf({ index, term }: SnapshotPosition): { index: number; term: number } {
+  return { index, term };
 }
 
 /** All messages to or from these members. */

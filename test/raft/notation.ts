@@ -5,7 +5,13 @@ import {
   packEntries,
   unreachable,
 } from '../../lib/base/index.js';
-import type { Configuration, Effect, HardState, Message } from '../../lib/raft/index.js';
+import type {
+  Configuration,
+  Effect,
+  HardState,
+  Message,
+  SnapshotReference,
+} from '../../lib/raft/index.js';
 
 /*
  * How tests and scenarios of the core write things down: an entry or a position in the log is
@@ -61,7 +67,7 @@ export function lines(effects: readonly Effect[]): readonly string[] {
 export function printEffect(effect: Effect): string {
   switch (effect.kind) {
     case 'write':
-      return `write #${effect.writeId}${printHardState(effect.hardState)} ${printLog(effect.entries)}`;
+      return `write #${effect.writeId}${printHardState(effect.hardState)}${printReset(effect.reset)} ${printLog(effect.entries)}`;
     case 'send':
       return `send ${effect.message.to} ${printMessage(effect.message)}`;
     case 'apply':
@@ -72,6 +78,10 @@ export function printEffect(effect: Effect): string {
       return `proposal #${effect.proposalId} rejected: ${effect.reason}`;
     case 'readReady':
       return `read #${effect.readId} ready at ${effect.index}`;
+    case 'fetchSnapshot':
+      return `fetch ${printSnapshot(effect.snapshot)} from ${effect.from}`;
+    case 'restore':
+      return `restore ${effect.snapshotId} at ${effect.index}`;
     case 'readRejected':
       return `read #${effect.readId} rejected: ${effect.reason}`;
     case 'configured':
@@ -108,6 +118,8 @@ export function printMessage(message: Message): string {
       return `${head} commit=${message.commitIndex} round=${message.readRound}`;
     case 'heartbeatReply':
       return `${head} round=${message.readRound}`;
+    case 'snapshotOffer':
+      return `${head} ${printSnapshot(message.snapshot)}`;
     default:
       return unreachable(message);
   }
@@ -168,6 +180,14 @@ export function parseMessage(to: MemberId, words: readonly string[]): Message {
 
 export function printLog(log: readonly Entry[]): string {
   return `[${log.map(({ term, index }) => `${term}/${index}`).join(' ')}]`;
+}
+
+function printSnapshot({ id, term, index }: SnapshotReference): string {
+  return `${id}=${term}/${index}`;
+}
+
+function printReset(reset: (Effect & { kind: 'write' })['reset']): string {
+  return reset === undefined ? '' : ` reset=${reset.term}/${reset.index}`;
 }
 
 function printHardState(hardState: HardState | null): string {

@@ -122,6 +122,11 @@ const raft: Case<Message> = {
     appendRejected: { ...head, kind: 'appendRejected', prevIndex: 11, hintIndex: 8, hintTerm: 5 },
     heartbeat: { ...head, kind: 'heartbeat', commitIndex: 14, readRound: 3 },
     heartbeatReply: { ...head, kind: 'heartbeatReply', readRound: 3 },
+    snapshotOffer: {
+      ...head,
+      kind: 'snapshotOffer',
+      snapshot: { id: '0000000000000011-s1', index: 11, term: 6 },
+    },
     withoutIncarnation: { ...head, from: 'n1', to: 'n2', kind: 'voteReply', granted: true },
   },
 };
