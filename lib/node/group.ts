@@ -299,6 +299,8 @@ export class Group {
         return this.calls.readRefused(effect.readId);
       case 'fetchSnapshot':
       case 'restore':
+      case 'changeAppended':
+      case 'changeRejected':
         return;
       case 'configured':
         return this.#configured(effect.configuration);

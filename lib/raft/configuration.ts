@@ -39,6 +39,23 @@ export function encodeConfiguration(configuration: Configuration): Uint8Array {
   );
 }
 
+/**
+ * A token that names what a configuration says: 16 hexadecimal digits, equal on all members that have it
+ * in force. Whoever expects one changes nothing else than what they have seen.
+ */
+export function configurationVersion(configuration: Configuration): string {
+  const bytes = encodeConfiguration(configuration);
+  return hash(bytes, 0x811c9dc5) + hash(bytes, 0x050c5d1f);
+}
+
+/** FNV-1a, from one of two starts, with a last mixing of its bits. */
+function hash(bytes: Uint8Array, start: number): string {
+  let value = start;
+  for (const byte of bytes) value = Math.imul(value ^ byte, 0x01000193);
+  value = Math.imul(value ^ (value >>> 15), 0x85ebca6b);
+  return ((value ^ (value >>> 13)) >>> 0).toString(16).padStart(8, '0');
+}
+
 /** Anything but a whole configuration of a known version is ERR_PROTOCOL. */
 export function decodeConfiguration(payload: Uint8Array): Configuration {
   const value = parse(payload);

@@ -1,6 +1,7 @@
 import { assert, type MemberId, type Term } from '../base/index.js';
 import { leadershipOf } from './configuration.js';
-import { electionResult, isVoter, votersOf } from './quorum.js';
+import { mayLead } from './membership.js';
+import { electionResult, votersOf } from './quorum.js';
 import { appendNoop } from './replication.js';
 import {
   becomeCandidate,
@@ -26,7 +27,7 @@ export function tickElection(state: RaftState, mayStand: boolean): void {
   if (!state.isWaitShort) state.shortRetries = 0;
   state.isWaitShort = false;
   state.leader = null;
-  if (!isVoter(configurationOf(state), state.options.self)) return;
+  if (!mayLead(state)) return;
   emit(state, { kind: 'electionTimedOut' });
   if (mayStand) campaign(state);
 }
@@ -34,7 +35,7 @@ export function tickElection(state: RaftState, mayStand: boolean): void {
 /** Stands for election where that is allowed; a leader and those who are no voters stay as they are. */
 export function campaign(state: RaftState): void {
   const { self } = state.options;
-  if (state.role === 'leader' || !isVoter(configurationOf(state), self)) return;
+  if (state.role === 'leader' || !mayLead(state)) return;
   becomePreCandidate(state);
   recordPreVote(state, self, true);
   if (state.role !== 'preCandidate') return;

@@ -1,3 +1,4 @@
+import { noteHeard, tickCatchUp } from './catch-up.js';
 import { sendHeartbeats } from './heartbeat.js';
 import { hasQuorum } from './quorum.js';
 import { confirmReads } from './reads.js';
@@ -10,6 +11,7 @@ import type { HeartbeatReply } from './types.js';
 
 export function tickLeader(state: RaftState): void {
   const { heartbeatTicks, electionMaxTicks } = state.options.timing;
+  tickCatchUp(state);
   state.electionElapsedTicks += 1;
   if (state.electionElapsedTicks >= electionMaxTicks) {
     state.electionElapsedTicks = 0;
@@ -30,7 +32,7 @@ export function resign(state: RaftState): void {
 export function onHeartbeatReply(state: RaftState, reply: HeartbeatReply): void {
   const progress = state.progress.get(reply.from);
   if (progress === undefined) return;
-  progress.active = true;
+  noteHeard(state, progress);
   // What was sent may be lost: probe again, or ask whether the window arrived.
   progress.probing = false;
   if (progress.matchIndex < state.log.lastIndex) progress.checkDue = true;

@@ -1,12 +1,16 @@
-import { assert, type Entry, type LogIndex } from '../base/index.js';
+import { assert, type Entry, type LogIndex, type MemberId } from '../base/index.js';
 import { decodeConfiguration } from './configuration.js';
+import { newProgress } from './progress.js';
+import { isVoter, membersOf } from './quorum.js';
 import { configurationOf, emit, type PlacedConfiguration, type RaftState } from './state.js';
+import type { Configuration } from './types.js';
 
 /** A configuration takes effect when it is appended, not when it is committed (Raft §6). */
 export function noteAppended(state: RaftState, entries: readonly Entry[]): void {
   const placed = placedConfigurations(entries);
   if (placed.length === 0) return;
   state.configurations = [...state.configurations, ...placed];
+  if (state.role === 'leader') trackMembers(state);
   emit(state, { kind: 'configured', configuration: configurationOf(state) });
 }
 
@@ -17,6 +21,50 @@ export function noteTruncated(state: RaftState, index: LogIndex): void {
   assert(kept.length > 0, 'the first configuration is committed or empty');
   state.configurations = kept;
   emit(state, { kind: 'configured', configuration: configurationOf(state) });
+}
+
+/**
+ * Leader: begins to follow how far each member is, and goes on where it does. Whom an uncommitted
+ * configuration removes is a member until then: it may yet be rolled back.
+ */
+export function trackMembers(state: RaftState): void {
+  for (const member of membersToReach(state)) {
+    if (member === state.options.self || state.progress.has(member)) continue;
+    state.progress.set(member, newProgress(state.log.lastIndex));
+  }
+}
+
+/** Leader: those whose removal is committed are sent nothing more. */
+export function forgetRemoved(state: RaftState): void {
+  const members = new Set(membersToReach(state));
+  for (const member of state.progress.keys()) {
+    if (!members.has(member)) state.progress.delete(member);
+  }
+}
+
+/**
+ * Whether this member may stand for election. Also one that an uncommitted configuration removes: its
+ * log may be the only one that can win.
+ *
+ *   1. b leads a and b, and removes itself: the joint entry is committed by both.
+ *   2. b appends the entry that leaves a alone, and crashes before it is sent.
+ *   3. a is still in the joint configuration and needs b, whose log is longer. Only b can win, without
+ *      counting itself (Thesis §4.2.2).
+ */
+export function mayLead(state: RaftState): boolean {
+  return openConfigurations(state).some((configuration) =>
+    isVoter(configuration, state.options.self),
+  );
+}
+
+/** The last configuration that is committed, and all that follow it. */
+function openConfigurations(state: RaftState): readonly Configuration[] {
+  const committed = state.configurations.findLastIndex(({ index }) => index <= state.commitIndex);
+  return state.configurations.slice(Math.max(committed, 0)).map((placed) => placed.configuration);
+}
+
+function membersToReach(state: RaftState): readonly MemberId[] {
+  return openConfigurations(state).flatMap(membersOf);
 }
 
 /** The configurations among entries, in order. A malformed one throws: it must not be passed over. */

@@ -28,6 +28,8 @@ export interface Progress {
   inflightBytes: number;
   /** Heard from since the last check of the quorum. */
   active: boolean;
+  /** Which of the leader's ticks was the last before it was heard from; null for never. */
+  heardTick: number | null;
   /** The latest read round that this member has confirmed. */
   readRound: number;
 }
@@ -45,6 +47,7 @@ export function newProgress(lastIndex: LogIndex): Progress {
     inflight: [],
     inflightBytes: 0,
     active: false,
+    heardTick: null,
     readRound: 0,
   };
 }

@@ -18,6 +18,7 @@ import { checkInvariants } from './invariants.js';
 import { onHeartbeatReply, resign, tickLeader } from './leading.js';
 import { RaftLog } from './log.js';
 import { placedConfigurations } from './membership.js';
+import { leaveJoint, onChangeMembership, settleRemovals } from './membership-change.js';
 import { onRead } from './reads.js';
 import { onAppendAccepted, onAppendRejected, onPropose, replicate } from './replication.js';
 import { becomeFollower } from './roles.js';
@@ -108,8 +109,10 @@ export class Raft {
   /** What a step began is sent and written at its end, once. */
   #finish(): void {
     const state = this.#state;
+    if (state.role === 'leader') leaveJoint(state);
     flushWrites(state, (promise) => keepPromise(state, promise));
     if (state.role === 'leader') replicate(state);
+    if (state.role === 'leader') settleRemovals(state);
     handOver(state);
   }
 }
@@ -142,6 +145,8 @@ function dispatch(state: RaftState, input: Input): void {
       return onSnapshotLost(state, input.snapshotId);
     case 'snapshotFetched':
       return onSnapshotFetched(state, input);
+    case 'changeMembership':
+      return onChangeMembership(state, input);
     default:
       return unreachable(input);
   }
@@ -263,6 +268,7 @@ function initialState(options: RaftOptions): RaftState {
     progress: new Map(),
     uncommittedBytes: 0,
     termStartIndex: 0,
+    catchUp: { tick: 0, index: 0, roundIndex: 0 },
     logTimeAnchor: { logTimeMs: 0, nowMs: 0 },
     writes: [],
     nextWriteId: 1,

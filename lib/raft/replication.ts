@@ -7,6 +7,7 @@ import {
   type MemberId,
   packEntries,
 } from '../base/index.js';
+import { noteHeard } from './catch-up.js';
 import { advanceCommit } from './commit.js';
 import { becomeProbe, isWindowFull, noteAccepted, noteSent, type Progress } from './progress.js';
 import { needsSnapshot, offerSnapshot } from './snapshot.js';
@@ -77,7 +78,7 @@ function lastAgreeing(state: RaftState, { hintIndex, hintTerm }: AppendRejected)
 }
 
 /** The leader's own entries. Their write and their appends run side by side (Thesis §10.2.1). */
-function appendOwn(state: RaftState, drafts: readonly EntryDraft[]): void {
+export function appendOwn(state: RaftState, drafts: readonly EntryDraft[]): void {
   const entries = packEntries(
     {
       group: state.options.group,
@@ -101,7 +102,7 @@ function logTimeNow(state: RaftState): number {
 function heardFrom(state: RaftState, member: MemberId): Progress | null {
   const progress = state.progress.get(member);
   if (progress === undefined) return null;
-  progress.active = true;
+  noteHeard(state, progress);
   return progress;
 }
 

@@ -1,9 +1,8 @@
 import type { MemberId, Term } from '../base/index.js';
 import { assert } from '../base/index.js';
-import { newProgress } from './progress.js';
-import { membersOf } from './quorum.js';
+import { trackMembers } from './membership.js';
 import { rejectReads } from './reads.js';
-import { configurationOf, type RaftState } from './state.js';
+import type { RaftState } from './state.js';
 import type { Role } from './types.js';
 import { setHardState } from './writes.js';
 
@@ -39,9 +38,8 @@ export function becomeLeader(state: RaftState): void {
   enterRole(state, 'leader');
   state.shortRetries = 0;
   state.leader = state.options.self;
-  for (const member of membersOf(configurationOf(state))) {
-    if (member !== state.options.self) state.progress.set(member, newProgress(state.log.lastIndex));
-  }
+  trackMembers(state);
+  state.catchUp = { tick: 0, index: state.log.lastIndex, roundIndex: state.log.lastIndex };
   state.logTimeAnchor = { logTimeMs: state.log.lastLogTimeMs, nowMs: state.nowMs };
   for (const entry of state.log.slice(state.commitIndex + 1, state.log.lastIndex)) {
     state.uncommittedBytes += entry.packed.length;

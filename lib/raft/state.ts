@@ -62,6 +62,8 @@ export interface RaftState {
   uncommittedBytes: number;
   /** Leader: index of the no-op that opened its term. */
   termStartIndex: LogIndex;
+  /** Leader: what a learner must hold to be promoted. */
+  catchUp: CatchUp;
   /** Leader: what log time stood at which moment when its term began. */
   logTimeAnchor: { readonly logTimeMs: number; readonly nowMs: number };
 
@@ -85,6 +87,19 @@ export interface RaftState {
   nowMs: number;
   /** What this step has asked for so far. */
   effects: Effect[];
+}
+
+/**
+ * Rounds of one shortest election timeout each: a learner that holds what stood in the log when the
+ * last whole round began needs no more time than that to follow (Thesis §4.2.1).
+ */
+export interface CatchUp {
+  /** Ticks of this leader so far. */
+  tick: number;
+  /** Where the log ended when the round before this one began. */
+  index: LogIndex;
+  /** Where the log ended when this round began. index <= roundIndex. */
+  roundIndex: LogIndex;
 }
 
 export interface PlacedConfiguration {
@@ -131,7 +146,12 @@ export interface ReadRound {
 
 /** The configuration in force. */
 export function configurationOf(state: RaftState): Configuration {
-  return at(state.configurations, state.configurations.length - 1).configuration;
+  return inForce(state).configuration;
+}
+
+/** The configuration in force, and where it stands. */
+export function inForce(state: RaftState): PlacedConfiguration {
+  return at(state.configurations, state.configurations.length - 1);
 }
 
 export function emit(state: RaftState, effect: Effect): void {

@@ -176,7 +176,55 @@ export type Input =
       readonly kind: 'snapshotFetched';
       readonly snapshotId: string;
       readonly position: SnapshotPosition;
+    }
+  /**
+   * Change who the members are. Answered by `changeAppended` or `changeRejected` in the same step.
+   * `expect`, where it is not null, must be the `configurationVersion` of what is in force.
+   */
+  | {
+      readonly kind: 'changeMembership';
+      readonly changeId: number;
+      readonly change: MembershipChange;
+      readonly expect: string | null;
     };
+
+/** One change of the members. Changes of the voters pass through a joint configuration (Raft §6). */
+export type MembershipChange =
+  /** A new member, which holds the log and decides nothing. */
+  | {
+      readonly kind: 'addLearner';
+      readonly member: MemberId;
+      readonly addresses: MemberAddresses;
+    }
+  /** A learner that has caught up becomes a voter. */
+  | { readonly kind: 'promote'; readonly member: MemberId }
+  | { readonly kind: 'remove'; readonly member: MemberId }
+  /** A learner that has caught up takes the place of `member`, in one step. */
+  | { readonly kind: 'replace'; readonly member: MemberId; readonly by: MemberId }
+  /** The same member, reached elsewhere. */
+  | {
+      readonly kind: 'changeAddresses';
+      readonly member: MemberId;
+      readonly addresses: MemberAddresses;
+    };
+
+export type ChangeRejection =
+  /** Not the leader; `leader` may be. */
+  | 'notLeader'
+  /** One change is not committed yet, or its joint configuration not left yet. */
+  | 'changeInFlight'
+  /** Nothing of the leader's own term is committed yet. */
+  | 'termNotCommitted'
+  /** Another configuration is in force than the one that was expected. */
+  | 'versionMismatch'
+  | 'unknownMember'
+  | 'alreadyMember'
+  /** Only a learner is promoted, or put in the place of another. */
+  | 'notLearner'
+  /** The learner has not shown within the last election timeout that it holds the log. */
+  | 'notCaughtUp'
+  /** Nobody would be left to decide. */
+  | 'noVoters';
 
 export type RejectionReason =
   /** Not the leader; `leader` may be. */
@@ -235,6 +283,19 @@ export type Effect =
   /** Once `index` is applied, a read sees everything that was acknowledged before the read began. */
   | { readonly kind: 'readReady'; readonly readId: number; readonly index: LogIndex }
   | { readonly kind: 'readRejected'; readonly readId: number; readonly reason: RejectionReason }
+  /** The change stands in the log at `index`, and is in force; committed or not is not known yet. */
+  | {
+      readonly kind: 'changeAppended';
+      readonly changeId: number;
+      readonly term: Term;
+      readonly index: LogIndex;
+    }
+  /** Nothing was appended. */
+  | {
+      readonly kind: 'changeRejected';
+      readonly changeId: number;
+      readonly reason: ChangeRejection;
+    }
   /** The configuration in force has changed; it takes effect when appended, not when committed. */
   | { readonly kind: 'configured'; readonly configuration: Configuration }
   /** Role, term or leader has changed. Emitted once at the end of a step, with the state it ends in. */

@@ -5,6 +5,7 @@ import {
   type Effect,
   type HardState,
   type Input,
+  type MembershipChange,
   type Message,
   Raft,
   type RaftLimits,
@@ -148,6 +149,14 @@ export class Member {
       return { kind: 'command', commandVersion: 0, payload: encodeUtf8(command) } as const;
     });
     return this.step({ kind: 'propose', proposalId, drafts });
+  }
+
+  change(
+    changeId: number,
+    change: MembershipChange,
+    expect: string | null = null,
+  ): readonly Effect[] {
+    return this.step({ kind: 'changeMembership', changeId, change, expect });
   }
 
   read(readId: number): readonly Effect[] {

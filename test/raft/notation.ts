@@ -1,5 +1,6 @@
 import {
   type Entry,
+  type EntryKind,
   encodeUtf8,
   type MemberId,
   packEntries,
@@ -60,6 +61,12 @@ export function entry(term: number, index: number, payload = `${term}/${index}`)
   return packEntries({ group: GROUP, term, firstIndex: index, logTimeMs: 0 }, [draft])[0]!;
 }
 
+/** One entry of any kind. */
+export function pack(kind: EntryKind, term: number, index: number, payload: Uint8Array): Entry {
+  const draft = { kind, commandVersion: 0, payload };
+  return packEntries({ group: GROUP, term, firstIndex: index, logTimeMs: 0 }, [draft])[0]!;
+}
+
 export function lines(effects: readonly Effect[]): readonly string[] {
   return effects.map(printEffect);
 }
@@ -84,6 +91,10 @@ export function printEffect(effect: Effect): string {
       return `restore ${effect.snapshotId} at ${effect.index}`;
     case 'readRejected':
       return `read #${effect.readId} rejected: ${effect.reason}`;
+    case 'changeAppended':
+      return `change #${effect.changeId} at ${effect.term}/${effect.index}`;
+    case 'changeRejected':
+      return `change #${effect.changeId} rejected: ${effect.reason}`;
     case 'configured':
       return `configured ${printConfiguration(effect.configuration)}`;
     case 'became':

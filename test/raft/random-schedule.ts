@@ -1,6 +1,12 @@
 import type { Entry, MemberId } from '../../lib/base/index.js';
 import { assert, at } from '../../lib/base/index.js';
-import type { Configuration, Effect, Message } from '../../lib/raft/index.js';
+import {
+  type Configuration,
+  type Effect,
+  type MembershipChange,
+  type Message,
+  membersOf,
+} from '../../lib/raft/index.js';
 import { SeededRandom } from '../../lib/testing/seeded-random.js';
 import { Member } from './harness.js';
 import { configurationOf } from './notation.js';
@@ -12,7 +18,10 @@ export type Sightings =
   | 'reads'
   | 'truncations'
   | 'oldTermCommits'
-  | 'lostWrites';
+  | 'lostWrites'
+  | 'changes'
+  | 'jointElections'
+  | 'removedLeaders';
 
 interface Decided {
   readonly entry: Entry;
@@ -27,7 +36,10 @@ interface Life {
   lastIndex: number;
   commitIndex: number;
   appliedCount: number;
+  configuration: Configuration;
 }
+
+const CHANGES = ['addLearner', 'promote', 'promote', 'remove', 'replace'] as const;
 
 const TIMING = { heartbeatTicks: 1, electionMinTicks: 4, electionMaxTicks: 8 };
 
@@ -65,14 +77,16 @@ export class RandomSchedule {
       configurationOf('abcd', 'e'),
       configurationOf('abcde'),
       configurationOf('abc', '', 'cde'),
-    ][setup.below(4)]!;
+      configurationOf('a', 'b'),
+    ][setup.below(5)]!;
     const limits = {
       maxAppendBytes: 1 + setup.below(200),
       maxInflightAppends: 1 + setup.below(5),
       maxInflightBytes: 1 + setup.below(1000),
       maxUncommittedBytes: 200 + setup.below(4000),
     };
-    this.#members = [...this.#configuration.addresses.keys()].map((id) => {
+    // Everybody who is or may become a member.
+    this.#members = [...'abcdefg'].map((id) => {
       const timeouts = this.#chance.fork(`timeouts of ${id}`);
       const random = (): number => timeouts.next();
       return new Member(id, { configuration: this.#configuration, timing: TIMING, limits, random });
@@ -100,6 +114,31 @@ export class RandomSchedule {
     else if (dice < 0.99) toggle(this.#cut, member.id, this.#chance.chance(0.15));
     else if (dice < 0.994) this.#crash(member);
     else if (dice < 0.995) this.#perform(member, member.campaign());
+    else if (dice < 0.9985)
+      this.#change(this.#chance.chance(0.9) ? this.#anyLeader(member) : member);
+  }
+
+  #anyLeader(other: Member): Member {
+    const isUp = ({ id, status }: Member): boolean =>
+      status.role === 'leader' && !this.#down.has(id);
+    return this.#members.find(isUp) ?? other;
+  }
+
+  /** Asks for some change, sensible or not: what may not be is refused. */
+  #change(leader: Member): void {
+    const pick = (): MemberId => at(this.#members, this.#chance.below(this.#members.length)).id;
+    const kind = at(CHANGES, this.#chance.below(CHANGES.length));
+    const { configuration } = leader.status;
+    const learner = at([...configuration.learners, pick()], 0);
+    const member = kind === 'promote' ? learner : pick();
+    const addresses = { peer: `${member}:${this.#id()}`, client: null };
+    const change = { kind, member, by: learner, addresses } satisfies Record<
+      keyof (MembershipChange & { readonly kind: 'replace' }) | 'addresses',
+      unknown
+    >;
+    const effects = leader.change(this.#id(), change, null);
+    if (effects.some((effect) => effect.kind === 'changeAppended')) this.#sight('changes');
+    this.#perform(leader, effects);
   }
 
   /** One message, seldom the oldest; sometimes lost, sometimes not for the last time. */
@@ -143,11 +182,12 @@ export class RandomSchedule {
   }
 
   #beginLife(id: MemberId, term: number): void {
-    const { lastIndex } = at(
+    const { lastIndex, configuration } = at(
       this.#members,
       this.#members.findIndex((one) => one.id === id),
     ).status;
-    this.#lives.set(id, { term, role: 'follower', lastIndex, commitIndex: 0, appliedCount: 0 });
+    const role = 'follower';
+    this.#lives.set(id, { term, role, lastIndex, commitIndex: 0, appliedCount: 0, configuration });
   }
 
   #perform(member: Member, effects: readonly Effect[]): void {
@@ -226,6 +266,10 @@ export class RandomSchedule {
     assert(term >= life.term, 'the term never goes back');
     assert(commitIndex >= life.commitIndex, 'the commit index never goes back');
     assert(durableIndex <= member.disk.log.length, 'what is called durable is on disk');
+    if (life.role === 'leader' && role === 'follower' && life.term === term) {
+      const { incoming } = member.status.configuration;
+      if (!incoming.includes(member.id)) this.#sight('removedLeaders');
+    }
     if (role === 'leader' && (life.role !== 'leader' || life.term !== term))
       this.#onElected(member, term);
     for (let index = life.commitIndex + 1; index <= commitIndex; index += 1) {
@@ -234,12 +278,14 @@ export class RandomSchedule {
     life.term = term;
     life.role = role;
     life.commitIndex = commitIndex;
+    life.configuration = member.status.configuration;
   }
 
   /** Leader Completeness (Raft §5.4): a leader holds what earlier terms decided. */
   #onElected(member: Member, term: number): void {
     this.#leads(member.id, term);
     this.#sight('elections');
+    if (member.status.configuration.outgoing.length > 0) this.#sight('jointElections');
     this.#decided.forEach((decided, i) => {
       if (decided.term >= term) return;
       assert(
@@ -256,15 +302,17 @@ export class RandomSchedule {
       return;
     }
     assert(this.#decided.length === entry.index - 1, 'entries are decided in order');
-    assert(this.#isOnQuorum(entry), 'what is decided is on the disks of a quorum');
+    assert(this.#isOnQuorum(member, entry), 'what is decided is on the disks of a quorum');
     this.#decided.push({ entry, term });
     this.#sight('commits');
     if (entry.term < term) this.#sight('oldTermCommits');
-    assert(member.status.role === 'leader', 'a leader is the first to know');
+    // One whose own removal it was leads no more when the step is over.
+    assert(this.#lives.get(member.id)!.role === 'leader', 'a leader is the first to know');
   }
 
-  #isOnQuorum({ index, packed }: Entry): boolean {
-    const { incoming, outgoing } = this.#configuration;
+  /** By the configuration that was in force when the step began: a step may append another. */
+  #isOnQuorum(leader: Member, { index, packed }: Entry): boolean {
+    const { incoming, outgoing } = this.#lives.get(leader.id)!.configuration;
     const holders = this.#members.filter(({ disk }) => {
       const stored = disk.log[index - 1];
       return stored !== undefined && equal(stored.packed, packed);
@@ -315,7 +363,13 @@ export class RandomSchedule {
         this.#perform(leader, proposed);
         if (proposed.some(({ kind }) => kind === 'proposed')) wanted = leader.status.lastIndex;
       }
-      if (this.#members.every(({ status }) => status.appliedIndex >= wanted)) return;
+      if (leader === undefined) continue;
+      const { configuration } = leader.status;
+      if (configuration.outgoing.length > 0) continue;
+      const members = new Set(membersOf(configuration));
+      const isDone = ({ id, status }: Member): boolean =>
+        !members.has(id) || status.appliedIndex >= wanted;
+      if (this.#members.every(isDone)) return;
     }
     assert(false, 'a cluster that is whole again decides and applies');
   }
