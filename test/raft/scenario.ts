@@ -174,6 +174,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['elect', elect],
   ['campaign', (stage, words): void => stage.step(upMember(stage, words), { kind: 'campaign' })],
   ['resign', (stage, words): void => stage.step(upMember(stage, words), { kind: 'resign' })],
+  ['disconnect', disconnect],
   ['propose', propose],
   ['read', read],
   ['isolate', isolate],
@@ -327,6 +328,12 @@ function elect(stage: Stage, words: Words): void {
   if (stage.cluster.member(id).status.role !== 'leader') throw new Error(`${id} does not lead`);
 }
 
+/** `disconnect b a`: the connections of b to its leader a break, and b is told so. */
+function disconnect(stage: Stage, words: Words): void {
+  const id = upMember(stage, words);
+  stage.step(id, { kind: 'leaderLost', leader: member(stage, words) });
+}
+
 /** `propose a x y`: two commands in one proposal. */
 function propose(stage: Stage, words: Words): void {
   const id = upMember(stage, words);
@@ -394,6 +401,10 @@ function log(stage: Stage, words: Words): void {
   for (const id of members(stage, words)) {
     const { log, disk } = stage.cluster.member(id);
     const stored = printLog(disk.log);
+    if (stage.cluster.isDown(id)) {
+      stage.print(`${id}: down, on disk ${stored}`);
+      continue;
+    }
     const rest = stored === printLog(log) ? '' : `, on disk ${stored}`;
     stage.print(`${id}: ${printLog(log)}${rest}`);
   }
