@@ -128,7 +128,11 @@ export class LocalBackend implements KVBackend {
   }
 
   async #catchUp(consistency: Consistency, options: CallOptions): Promise<void> {
-    if (consistency === 'linearizable') await this.#options.group.calls.readBarrier(options);
+    if (consistency !== 'linearizable') return;
+    const { calls } = this.#options.group;
+    await calls.readBarrier(options);
+    // It may have stopped in the turn that let this read pass.
+    calls.checkOpen();
   }
 
   #firstPage(request: KVRequest & { kind: 'range' }): KVResponse {

@@ -1,4 +1,4 @@
-import { type NodeId, QuorateError } from '../base/index.js';
+import { copyBytes, type NodeId, QuorateError } from '../base/index.js';
 import type { EventBus, Membership, NodeStatus, StateMachine } from '../interfaces/index.js';
 import type { Group, GroupEnd } from './group.js';
 import type { Host } from './host.js';
@@ -70,13 +70,15 @@ export class HostedRaftNode implements RaftNode {
   }
 
   propose(command: Uint8Array, options: WaitOptions = {}): Promise<Uint8Array> {
-    return this.#options.group.calls.propose(command, USER_COMMAND_VERSION, options);
+    // It waits for the next turn, and the caller may write into these bytes before that.
+    return this.#options.group.calls.propose(copyBytes(command), USER_COMMAND_VERSION, options);
   }
 
   async query(query: Uint8Array, options: QueryOptions = {}): Promise<Uint8Array> {
     const { group, machine } = this.#options;
-    group.calls.checkOpen();
     if (options.consistency !== 'stale') await group.calls.readBarrier(options);
+    // A machine that has stopped may have stopped in the middle of a change, also since the barrier.
+    group.calls.checkOpen();
     try {
       return machine.query(query);
     } catch (cause) {
