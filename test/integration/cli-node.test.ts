@@ -137,6 +137,13 @@ t.test('a port that is taken is told with the port it belongs to, exit 1', async
     code: 1,
     stderr: new RegExp(`peer port ${port! + 1000} .* peer port ${port}\n`),
   });
+  const elsewhere = await run(KVNODE, ['--id', 'n1', '--bind', `192.0.2.1:${port}`]);
+  t.equal(elsewhere.code, 1);
+  t.equal(
+    elsewhere.stderr.trimEnd().split('\n').at(-1),
+    `kvnode: cannot listen on 192.0.2.1:${port}: no such address on this machine`,
+    'no neighbour is to blame for an address that is none',
+  );
 });
 
 t.test('a node whose disk fails says so in one line and exits 1', async (t) => {
