@@ -12,6 +12,7 @@ export interface NodeHost extends AsyncDisposable {
   /** Resolves when the node is closed or has stopped by itself; never rejects. */
   readonly closed: Promise<{ readonly cause: QuorateError | null }>;
   /** The store of a group, `'default'` unless told. Every member opens the group; closing closes it here. */
+  openKVStore(options?: { readonly group?: GroupId | undefined }): Promise<KVStore<string>>;
   openKVStore<V>(options: {
     readonly group?: GroupId | undefined;
     readonly values: Codec<V>;

@@ -8,7 +8,7 @@ import {
   type RaftNode,
   resolveSettings,
 } from '../node/index.js';
-import { type Codec, createKVStore, type KVStore } from '../store/index.js';
+import { type Codec, createKVStore, type KVStore, utf8 } from '../store/index.js';
 import { KVStateMachine } from './kv-state-machine.js';
 import { LocalBackend } from './local-backend.js';
 import type { NodeHost } from './node-host.js';
@@ -43,18 +43,30 @@ export async function openMachineNode(
 export async function openHost(options: NodeOptions, defaults: NodeDefaults): Promise<NodeHost> {
   const host = await Host.open(resolveSettings(options, defaults));
   const close = (): Promise<void> => host.close();
+  function openKVStore(given?: { readonly group?: GroupId | undefined }): Promise<KVStore<string>>;
+  function openKVStore<V>(given: StoreOptions<V>): Promise<KVStore<V>>;
+  async function openKVStore<V>({
+    group = DEFAULT_GROUP,
+    values,
+  }: Partial<StoreOptions<V>> = {}): Promise<KVStore<V> | KVStore<string>> {
+    const closeGroup = (): Promise<void> => host.closeGroup(group);
+    if (values === undefined) return await openStore(host, group, utf8, closeGroup);
+    return await openStore(host, group, values, closeGroup);
+  }
   return {
     id: host.id,
     closed: host.closed,
-    openKVStore: <V>(given: { group?: string | undefined; values: Codec<V> }) => {
-      const group = given.group ?? DEFAULT_GROUP;
-      return openStore(host, group, given.values, () => host.closeGroup(group));
-    },
+    openKVStore,
     openRaftNode: ({ group, stateMachine }) =>
       openMachine(host, group, stateMachine, () => host.closeGroup(group)),
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+interface StoreOptions<V> {
+  readonly group?: GroupId | undefined;
+  readonly values: Codec<V>;
 }
 
 async function openStore<V>(

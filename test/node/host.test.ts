@@ -286,6 +286,15 @@ test('an idle store in memory does not keep its process alive; a call that waits
   t.equal(waiting.stdout, 'ERR_NO_LEADER\n', 'it waits for the answer, and ends');
 });
 
+test('a store of a host holds text unless told, in the group default', async (t) => {
+  const host = await openNodeHost();
+  const kv = await host.openKVStore();
+  await kv.put('k', 'text');
+  t.equal(await kv.get('k'), 'text');
+  t.equal(kv.status().group, 'default');
+  await host.close();
+});
+
 test('a host that is closed opens nothing any more', async (t) => {
   const host = await openNodeHost();
   await host.close();
