@@ -25,6 +25,7 @@ test('a client and a server exchange frames of any size, in order, until one clo
   await server.close();
   await until('the client is told', () => second.closed.length === 1);
   t.same(second.closed, ['goodbye']);
+  t.same(server.closed, ['goodbye', 'closed']);
   t.same(server.lines, []);
 });
 
