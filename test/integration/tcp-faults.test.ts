@@ -330,3 +330,15 @@ async function heldBytes(): Promise<number> {
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
 }
+
+test('a close during the start has given the port back when it resolves', async (t) => {
+  const first = await TcpNode.start('a');
+  const { address } = first;
+  await first.transport.close();
+  const second = new TcpNode('a');
+  const started = t.rejects(second.listen(address), { code: 'ERR_CLOSED' });
+  await second.transport.close();
+  const third = await TcpNode.start('a', { listen: address });
+  await started;
+  await third.transport.close();
+});

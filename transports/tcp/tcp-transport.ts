@@ -61,8 +61,7 @@ class TcpTransport implements NetworkTransport {
   readonly #alive = new Set<PeerConnection>();
   #book: ReadonlyMap<NodeId, string> = new Map();
   #running: Running | null = null;
-  #starting = false;
-  #listening: Listening | null = null;
+  #listening: Promise<Listening> | null = null;
   #closing: Promise<void> | null = null;
 
   constructor(options: TcpTransportOptions) {
@@ -76,19 +75,18 @@ class TcpTransport implements NetworkTransport {
     if (this.#closing !== null) {
       throw new QuorateError('ERR_CLOSED', { message: 'the transport is closed' });
     }
-    if (this.#starting) {
+    if (this.#listening !== null) {
       throw new QuorateError('ERR_CONFIG', { message: 'a transport is started once' });
     }
     const address = this.#listen ?? context.listen;
     if (address === null) {
       throw new QuorateError('ERR_CONFIG', { message: 'TCP needs an address to listen on' });
     }
-    this.#starting = true;
     const limiter = new LogLimiter(context.logger, context.clock);
     const running = { context, limiter, sweeper: new Sweeper(context.clock, this.#deadlines) };
-    const listening = await listen(address, (socket) => this.#onConnection(running, socket));
+    this.#listening = listen(address, (socket) => this.#onConnection(running, socket));
+    const listening = await this.#listening;
     if (this.#closing !== null) {
-      listening.server.close();
       throw new QuorateError('ERR_CLOSED', {
         message: 'the transport was closed while it started',
       });
@@ -96,7 +94,6 @@ class TcpTransport implements NetworkTransport {
     listening.server.on('error', (error) => {
       limiter.log('warn', { event: 'transport.listenFailed', error }, 'cannot accept connections');
     });
-    this.#listening = listening;
     this.#running = running;
     this.#applyBook();
     return { address: listening.address };
@@ -120,14 +117,20 @@ class TcpTransport implements NetworkTransport {
   }
 
   async #shut(): Promise<void> {
-    const stopped = new Promise<void>((resolve) => {
-      if (this.#listening === null) resolve();
-      else this.#listening.server.close(() => resolve());
-    });
+    const stopped = this.#stopListening();
     for (const connection of this.#ungreeted) connection.destroy();
     for (const { lanes } of this.#peers.values()) for (const lane of LANES) lanes[lane].close();
     await Promise.all([...this.#alive].map(({ gone }) => gone));
     await stopped;
+  }
+
+  async #stopListening(): Promise<void> {
+    // A listen that fails leaves nothing to stop, and the caller of `start` is told.
+    const server = (await this.#listening?.catch(() => null))?.server;
+    if (server === undefined) return;
+    await new Promise<void>((resolve) => {
+      server.close(() => resolve());
+    });
   }
 
   #applyBook(): void {
