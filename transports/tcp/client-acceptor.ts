@@ -70,6 +70,11 @@ class Acceptor implements ClientAcceptor {
     const { maxFrameBytes, maxConnections, onConnection } = this.#options;
     let handler: ClientHandler | null = null;
     const tell = (reason: string): void => handler?.onClose(reason);
+    const refuse = (fault: FrameFault): void => {
+      this.#report(remote, fault);
+      frames.close(fault.reason);
+      tell(fault.reason);
+    };
     const frames: FrameSocket = new FrameSocket({
       ...this.#options,
       sweeper: this.#sweeper,
@@ -78,7 +83,11 @@ class Acceptor implements ClientAcceptor {
       speak: 'client',
       expect: 'client',
       maxPayloadBytes: maxFrameBytes,
-      onFrame: (_, payload) => handler?.onFrame(payload),
+      onFrame: (kind, payload) => {
+        if (kind === 'greeting') refuse(A_GREETING);
+        else if (handler === null) refuse(TOO_EARLY);
+        else handler.onFrame(payload);
+      },
       onPing: () => {
         if (handler !== null) return;
         frames.establish(maxFrameBytes);
@@ -93,8 +102,7 @@ class Acceptor implements ClientAcceptor {
     this.#alive.set(frames, tell);
     void frames.gone.then(() => this.#alive.delete(frames));
     if (this.#alive.size <= maxConnections) return;
-    this.#report(remote, TOO_MANY);
-    frames.close(TOO_MANY.reason);
+    refuse(TOO_MANY);
   }
 
   async close(): Promise<void> {
@@ -113,4 +121,6 @@ class Acceptor implements ClientAcceptor {
   }
 }
 
+const A_GREETING: FrameFault = { reason: 'a greeting on the client port', detail: {} };
+const TOO_EARLY: FrameFault = { reason: 'a frame before the ping', detail: {} };
 const TOO_MANY: FrameFault = { reason: 'too many client connections', detail: {} };
