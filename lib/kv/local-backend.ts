@@ -12,6 +12,7 @@ export interface LocalBackendOptions {
   readonly machine: KVStateMachine;
   /** Closes the group, or the whole node where the store is all there is. */
   readonly close: () => Promise<void>;
+  readonly closed: Promise<GroupEnd>;
 }
 
 /**
@@ -48,7 +49,7 @@ export class LocalBackend implements KVBackend {
   }
 
   get closed(): Promise<GroupEnd> {
-    return this.#options.group.closed;
+    return this.#options.closed;
   }
 
   get maxKeyBytes(): number {

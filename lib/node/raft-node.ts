@@ -29,7 +29,10 @@ export interface RaftNode extends AsyncDisposable {
   status(): NodeStatus;
   /** Resolves when there is a leader and this node has caught up with it. */
   ready(options?: WaitOptions): Promise<void>;
-  /** Resolves when the node is closed or has stopped by itself; never rejects. */
+  /**
+   * Resolves when the node is closed or has stopped by itself; never rejects. The storage and the
+   * transport that were opened for it are given back by then.
+   */
   readonly closed: Promise<GroupEnd>;
   /** Settles every pending call. May be called twice. */
   close(): Promise<void>;
@@ -40,6 +43,7 @@ export interface HostedRaftNodeOptions {
   readonly group: Group;
   readonly machine: StateMachine;
   readonly close: () => Promise<void>;
+  readonly closed: Promise<GroupEnd>;
 }
 
 /** Layout of commands as users write them: theirs, so there is one. */
@@ -66,7 +70,7 @@ export class HostedRaftNode implements RaftNode {
   }
 
   get closed(): Promise<GroupEnd> {
-    return this.#options.group.closed;
+    return this.#options.closed;
   }
 
   propose(command: Uint8Array, options: WaitOptions = {}): Promise<Uint8Array> {

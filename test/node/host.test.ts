@@ -286,6 +286,26 @@ test('an idle store in memory does not keep its process alive; a call that waits
   t.equal(waiting.stdout, 'ERR_NO_LEADER\n', 'it waits for the answer, and ends');
 });
 
+test('what is closed has given its storage and transport back', async (t) => {
+  const world = new World({ members: ['n1'] });
+  const kv = await world.openStore('n1');
+  const closing = kv.close();
+  await world.run(kv.closed);
+  const again = await world.openStore('n1');
+  await world.run(again.ready());
+  const failed = world.disk('n1');
+  failed.failNext();
+  await world.run(failureOf(again.put('k', 'v')));
+  await world.run(again.closed);
+  world.wipe('n1');
+  const machine = await world.openMachine('n1', new EchoMachine());
+  void machine.close();
+  await world.run(machine.closed);
+  await world.run((await world.openStore('n1')).close());
+  await closing;
+  t.same(world.faults, ['n1 ERR_STORAGE']);
+});
+
 test('a store of a host holds text unless told, in the group default', async (t) => {
   const host = await openNodeHost();
   const kv = await host.openKVStore();
