@@ -199,6 +199,11 @@ t.test('help and version are answered by all three programs', async (t) => {
     code: 2,
     stderr: 'quorate: unknown command nod; demo, node or ctl\n',
   });
+  t.match(await run(QUORATE, ['demo', '--nodes']), {
+    code: 2,
+    stdout: '',
+    stderr: 'quorate: demo takes no words and no flags, not --nodes\n',
+  });
   t.match(await run(QUORATE, ['ctl', 'nod']), { code: 2, stderr: /^kvctl: unknown command nod/ });
 });
 
