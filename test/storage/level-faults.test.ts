@@ -121,6 +121,32 @@ t.test('the mark is lowered before the log is cut, and does not rise meanwhile',
   await engine.close();
 });
 
+t.test('a group that cannot be closed leaves the others closed, with their marks', async () => {
+  const directory = join(fresh(), 'data');
+  let isBroken = false;
+  const remove: FileLayer['remove'] = async (path) => {
+    if (isBroken && path.includes('/a/')) throw new Error('EIO');
+    await nodeFiles.remove(path);
+  };
+  const engine = await started(directory, { files: { ...nodeFiles, remove } });
+  const draft = { index: 1, term: 1, configuration: new Uint8Array(0), logTimeMs: 0 };
+  for (const name of ['a', GROUP]) {
+    const { log, state, snapshots } = engine.group(name);
+    await log.open();
+    await state.save({ term: 1, votedFor: null });
+    await (await snapshots.create(draft)).write(new Uint8Array(1));
+  }
+  await engine.group(GROUP).log.append(entries(1, 1, 3));
+  isBroken = true;
+  await engine.close();
+  const left = (group: string): string[] =>
+    readdirSync(join(directory, 'groups', group, 'snapshots'));
+  equal(left('a').length, 1);
+  deepEqual(left(GROUP), []);
+  await deleteEntries(directory, [3]);
+  await rejects(openedLog(directory), { code: 'ERR_CORRUPT', message: /held entry 3/ });
+});
+
 t.test(
   'cut short at any call to a file, a directory is opened with the old or the new (schedules A2, A3, F8)',
   async (t) => {
