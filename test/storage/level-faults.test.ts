@@ -1,7 +1,15 @@
 import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import t from 'tap';
@@ -118,6 +126,28 @@ t.test('the mark is lowered before the log is cut, and does not rise meanwhile',
   await log.append(entries(2, 6, 3));
   await log.compact(7, 2);
   equal(marks.at(-1), '2:8');
+  await engine.close();
+});
+
+t.test('a folder that a killed process left without a sync lasts before it is used', async () => {
+  const directory = join(fresh(), 'data');
+  const calls: string[] = [];
+  const files: FileLayer = {
+    ...nodeFiles,
+    syncFolder: async (path) => {
+      calls.push(`sync ${path.slice(directory.length)}`);
+      await nodeFiles.syncFolder(path);
+    },
+    rename: async (from, to) => {
+      calls.push(`rename ${to.slice(directory.length)}`);
+      await nodeFiles.rename(from, to);
+    },
+  };
+  const engine = await started(directory, { files });
+  mkdirSync(join(directory, 'groups', GROUP), { recursive: true });
+  calls.length = 0;
+  await engine.group(GROUP).log.open();
+  deepEqual(calls.slice(0, 3), ['sync /groups', 'sync ', `rename /groups/${GROUP}/state.1`]);
   await engine.close();
 });
 
