@@ -146,6 +146,25 @@ t.test('a port that is taken is told with the port it belongs to, exit 1', async
   );
 });
 
+t.test(
+  'a node outlives whoever reads its lines, and a console that nobody sees ends',
+  async (t) => {
+    const members = await Members.create(1, t.testdir());
+    const node = started(t, [...members.args('n1'), '--verbose']);
+    await node.line(/^ready /);
+    node.child.stdout!.destroy();
+    node.child.stderr!.destroy();
+    for (let i = 0; i < 3; i += 1) t.match(await members.ctl(['put', `k${i}`, 'v']), { code: 0 });
+    t.match(await node.end('SIGTERM'), { code: 0 });
+
+    const console = started(t, ['--id', 'n1', '--bind', ':0', '--client-port', '0', '--console']);
+    await console.line(/^ready /);
+    console.child.stdout!.destroy();
+    console.child.stdin!.write('get a\n'.repeat(10));
+    t.match(await console.ended, { code: 0, stderr: /^(?!.*EPIPE)/s });
+  },
+);
+
 t.test('a node whose disk fails says so in one line and exits 1', async (t) => {
   // A file of more than 64 blocks cannot be written: the log meets that soon.
   const wrapper = ['sh', '-c', 'ulimit -f 64; exec "$0" "$@"'];
