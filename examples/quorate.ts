@@ -15,6 +15,7 @@ process.exitCode = await quorate(process.argv.slice(2));
 async function quorate([command, ...args]: readonly string[]): Promise<number> {
   switch (command) {
     case 'demo':
+      if (args.length > 0) return refuse(`demo takes no words and no flags, not ${args.join(' ')}`);
       return (await import('./demo/demo.js')).runDemo();
     case 'node':
       return (await import('./kvnode/program.js')).kvnode(args);
@@ -30,8 +31,12 @@ async function quorate([command, ...args]: readonly string[]): Promise<number> {
       return 0;
     default: {
       const wrong = command === undefined ? 'a command is missing' : `unknown command ${command}`;
-      process.stderr.write(`quorate: ${wrong}; demo, node or ctl\n`);
-      return 2;
+      return refuse(`${wrong}; demo, node or ctl`);
     }
   }
+}
+
+function refuse(what: string): number {
+  process.stderr.write(`quorate: ${what}\n`);
+  return 2;
 }

@@ -18,8 +18,8 @@ const kv = await openKVStore({
 });
 
 const server = createServer(async (request, response) => {
-  const key = decodeURIComponent(request.url ?? '/').slice(1);
   try {
+    const key = decodeURIComponent(request.url ?? '/').slice(1);
     if (request.method === 'PUT') {
       await kv.put(key, await text(request)); // Durable on two of three disks from here on.
       response.end('OK\n');

@@ -110,6 +110,9 @@ function explainPort(
   wanted: keyof NodePorts,
 ): unknown {
   if (!QuorateError.is(error) || !isListenFailure(error)) return error;
+  const { cause } = error;
+  const isTaken = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE';
+  if (!isTaken) return new Error(error.reason, { cause: error });
   const below = peer.port - CLIENT_PORT_OFFSET;
   const hint =
     wanted === 'peer'

@@ -36,6 +36,9 @@ async function run(settings: KVNodeSettings): Promise<number> {
       stopping.abort();
     });
   }
+  outliveReaders(() => {
+    if (settings.console) stopping.abort();
+  });
   const node = await startNode(settings, loggerOf(settings));
   const { peerAddress, clientAddress, kv } = node;
   process.stdout.write(`ready id=${settings.id} peers=${peerAddress} clients=${clientAddress}\n`);
@@ -53,6 +56,16 @@ async function run(settings: KVNodeSettings): Promise<number> {
   if (cause === null) return 0;
   process.stderr.write(`kvnode: ${settings.id} has stopped: ${firstLine(cause)}\n`);
   return 1;
+}
+
+/** A node does not end with whoever reads its lines; only a console that nobody sees is over. */
+function outliveReaders(onUnseen: () => void): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      if (stream === process.stdout) onUnseen();
+    });
+  }
 }
 
 /** With a console, the node lives as long as it. */

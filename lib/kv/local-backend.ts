@@ -3,7 +3,13 @@ import type { EventBus, Membership, NodeStatus } from '../interfaces/index.js';
 import type { Group, GroupEnd, Host } from '../node/index.js';
 import type { CallOptions, Consistency, KVBackend, KVRequest, KVResponse } from '../store/index.js';
 import type { KVStateMachine } from './kv-state-machine.js';
-import { COMMAND_VERSION, decodeResult, encodeCommand, type KVCommand } from './machine/index.js';
+import {
+  COMMAND_VERSION,
+  decodeResult,
+  encodeCommand,
+  type KVCommand,
+  type KVResult,
+} from './machine/index.js';
 import { OpenViews } from './views.js';
 
 export interface LocalBackendOptions {
@@ -12,6 +18,7 @@ export interface LocalBackendOptions {
   readonly machine: KVStateMachine;
   /** Closes the group, or the whole node where the store is all there is. */
   readonly close: () => Promise<void>;
+  readonly closed: Promise<GroupEnd>;
 }
 
 /**
@@ -48,7 +55,7 @@ export class LocalBackend implements KVBackend {
   }
 
   get closed(): Promise<GroupEnd> {
-    return this.#options.group.closed;
+    return this.#options.closed;
   }
 
   get maxKeyBytes(): number {
@@ -122,13 +129,17 @@ export class LocalBackend implements KVBackend {
   async #write(command: KVCommand, options: CallOptions): Promise<KVResponse> {
     const { calls } = this.#options.group;
     const packed = await calls.submit(encodeCommand(command), COMMAND_VERSION, options);
-    const result = decodeResult(packed);
+    const result = resultOf(packed);
     if (result.kind !== 'failed') return result;
     throw new QuorateError(result.code, { message: result.message });
   }
 
   async #catchUp(consistency: Consistency, options: CallOptions): Promise<void> {
-    if (consistency === 'linearizable') await this.#options.group.calls.readBarrier(options);
+    if (consistency !== 'linearizable') return;
+    const { calls } = this.#options.group;
+    await calls.readBarrier(options);
+    // It may have stopped in the turn that let this read pass.
+    calls.checkOpen();
   }
 
   #firstPage(request: KVRequest & { kind: 'range' }): KVResponse {
@@ -154,5 +165,16 @@ export class LocalBackend implements KVBackend {
     const page = view.range({ ...rest, limit, reverse, maxBytes: MAX_PAGE_BYTES });
     const next = this.#views.advance(cursor, page.rest);
     return { kind: 'range', items: page.entries, cursor: next, revision };
+  }
+}
+
+/** A leader of another version may answer what this one cannot read: it was carried out all the same. */
+function resultOf(packed: Uint8Array): KVResult {
+  try {
+    return decodeResult(packed);
+  } catch (cause) {
+    if (!QuorateError.is(cause)) throw cause;
+    const { code, reason: message } = cause;
+    throw new QuorateError(code, { message, outcome: 'unknown', cause });
   }
 }

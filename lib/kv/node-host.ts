@@ -11,7 +11,9 @@ export interface NodeHost extends AsyncDisposable {
   readonly id: NodeId;
   /** Resolves when the node is closed or has stopped by itself; never rejects. */
   readonly closed: Promise<{ readonly cause: QuorateError | null }>;
-  /** The store of a group, `'default'` unless told. Every member opens the group; closing closes it here. */
+  /** The store of a group, `'default'` unless told, that holds text. */
+  openKVStore(options?: { readonly group?: GroupId | undefined }): Promise<KVStore<string>>;
+  /** The same with another codec. Every member opens the group; closing closes it here. */
   openKVStore<V>(options: {
     readonly group?: GroupId | undefined;
     readonly values: Codec<V>;

@@ -1,6 +1,7 @@
 import type { GroupId } from '../base/index.js';
 import type { StateMachine } from '../interfaces/index.js';
 import {
+  type Group,
   Host,
   HostedRaftNode,
   type NodeDefaults,
@@ -8,9 +9,9 @@ import {
   type RaftNode,
   resolveSettings,
 } from '../node/index.js';
-import { type Codec, createKVStore, type KVStore } from '../store/index.js';
+import { type Codec, createKVStore, type KVStore, utf8 } from '../store/index.js';
 import { KVStateMachine } from './kv-state-machine.js';
-import { LocalBackend } from './local-backend.js';
+import { LocalBackend, type LocalBackendOptions } from './local-backend.js';
 import type { NodeHost } from './node-host.js';
 
 /** The group of a node that has only one. */
@@ -26,7 +27,7 @@ export async function openStoreNode<V>(
   defaults: NodeDefaults,
 ): Promise<KVStore<V>> {
   const host = await Host.open(resolveSettings(options, defaults));
-  return await orClose(host, () => openStore(host, DEFAULT_GROUP, values, () => host.close()));
+  return await orClose(host, () => openStore(host, DEFAULT_GROUP, values, 'node'));
 }
 
 /** Opens a node with the one group `default`, and a user's own machine on it. */
@@ -36,52 +37,76 @@ export async function openMachineNode(
   defaults: NodeDefaults,
 ): Promise<RaftNode> {
   const host = await Host.open(resolveSettings(options, defaults));
-  return await orClose(host, () => openMachine(host, DEFAULT_GROUP, machine, () => host.close()));
+  return await orClose(host, () => openMachine(host, DEFAULT_GROUP, machine, 'node'));
 }
 
 /** Opens a node without any group; stores and machines are opened on it. */
 export async function openHost(options: NodeOptions, defaults: NodeDefaults): Promise<NodeHost> {
   const host = await Host.open(resolveSettings(options, defaults));
   const close = (): Promise<void> => host.close();
+  function openKVStore(given?: { readonly group?: GroupId | undefined }): Promise<KVStore<string>>;
+  function openKVStore<V>(given: StoreOptions<V>): Promise<KVStore<V>>;
+  async function openKVStore<V>({
+    group = DEFAULT_GROUP,
+    values,
+  }: Partial<StoreOptions<V>> = {}): Promise<KVStore<V> | KVStore<string>> {
+    if (values === undefined) return await openStore(host, group, utf8, 'group');
+    return await openStore(host, group, values, 'group');
+  }
   return {
     id: host.id,
     closed: host.closed,
-    openKVStore: <V>(given: { group?: string | undefined; values: Codec<V> }) => {
-      const group = given.group ?? DEFAULT_GROUP;
-      return openStore(host, group, given.values, () => host.closeGroup(group));
-    },
-    openRaftNode: ({ group, stateMachine }) =>
-      openMachine(host, group, stateMachine, () => host.closeGroup(group)),
+    openKVStore,
+    openRaftNode: ({ group, stateMachine }) => openMachine(host, group, stateMachine, 'group'),
     close,
     [Symbol.asyncDispose]: close,
   };
 }
 
+interface StoreOptions<V> {
+  readonly group?: GroupId | undefined;
+  readonly values: Codec<V>;
+}
+
+/** What a store or machine closes: the node that was opened for it, or its group of a host. */
+type Closes = 'node' | 'group';
+
+/** A node is closed once everything it was opened with is given back, a group once it has stopped. */
+function endOf(
+  host: Host,
+  group: Group,
+  closes: Closes,
+): Pick<LocalBackendOptions, 'close' | 'closed'> {
+  if (closes === 'node') return { close: () => host.close(), closed: host.closed };
+  return { close: () => host.closeGroup(group.id), closed: group.closed };
+}
+
 async function openStore<V>(
   host: Host,
-  group: GroupId,
+  id: GroupId,
   values: Codec<V>,
-  close: () => Promise<void>,
+  closes: Closes,
 ): Promise<KVStore<V>> {
   const { maxKeyBytes, maxValueBytes } = host.settings.limits;
   const machine = new KVStateMachine();
-  const opened = await host.openGroup({
-    id: group,
+  const group = await host.openGroup({
+    id,
     machine,
     maxCommandBytes: maxKeyBytes + maxValueBytes + COMMAND_OVERHEAD_BYTES,
   });
-  return createKVStore(new LocalBackend({ host, group: opened, machine, close }), values);
+  const backend = new LocalBackend({ host, group, machine, ...endOf(host, group, closes) });
+  return createKVStore(backend, values);
 }
 
 async function openMachine(
   host: Host,
-  group: GroupId,
+  id: GroupId,
   machine: StateMachine,
-  close: () => Promise<void>,
+  closes: Closes,
 ): Promise<RaftNode> {
   const { maxValueBytes } = host.settings.limits;
-  const opened = await host.openGroup({ id: group, machine, maxCommandBytes: maxValueBytes });
-  return new HostedRaftNode({ host, group: opened, machine, close });
+  const group = await host.openGroup({ id, machine, maxCommandBytes: maxValueBytes });
+  return new HostedRaftNode({ host, group, machine, ...endOf(host, group, closes) });
 }
 
 /** A node whose group cannot be opened is closed again. */

@@ -21,7 +21,7 @@ interface OpenView {
   readonly id: number;
   readonly view: KVView;
   readonly reverse: boolean;
-  /** The pages given out, by number; the last two, so that a page may be asked for twice. */
+  /** What pages begin with, by number; the last two, so that any page but the final one may be asked for twice. */
   readonly rests: Map<number, KeySpan>;
   usedMs: number;
 }

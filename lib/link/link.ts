@@ -341,8 +341,10 @@ export class Link implements AsyncDisposable {
     if (!peer.drop(reason)) return;
     const fields = { event: 'link.frameDropped', peer: peer.id, reason, detail };
     const { logger } = this.#options;
-    // The others are ordinary while nodes start, stop and join.
-    const isStrange = reason === 'malformed' || reason === 'wrongCluster';
+    // The others are ordinary while nodes start, stop and join. A stranger has any number of names, and
+    // would have as many lines; whoever is refused is in the transport's log.
+    const isStrange =
+      (reason === 'malformed' || reason === 'wrongCluster') && this.#peers.isInBook(peer.id);
     if (isStrange)
       logger.warn(fields, 'Frames of a peer are dropped; further ones are only counted.');
     else logger.debug(fields, 'Frames of a peer are dropped; further ones are only counted.');

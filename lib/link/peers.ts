@@ -135,6 +135,10 @@ export class PeerTable {
     for (const id of book.keys()) this.get(id);
   }
 
+  isInBook(id: NodeId): boolean {
+    return this.#book.has(id);
+  }
+
   get(id: NodeId): Peer {
     const known = this.#peers.get(id);
     if (known !== undefined) return known;

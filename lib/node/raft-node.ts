@@ -1,4 +1,4 @@
-import { type NodeId, QuorateError } from '../base/index.js';
+import { copyBytes, type NodeId, QuorateError } from '../base/index.js';
 import type { EventBus, Membership, NodeStatus, StateMachine } from '../interfaces/index.js';
 import type { Group, GroupEnd } from './group.js';
 import type { Host } from './host.js';
@@ -29,7 +29,10 @@ export interface RaftNode extends AsyncDisposable {
   status(): NodeStatus;
   /** Resolves when there is a leader and this node has caught up with it. */
   ready(options?: WaitOptions): Promise<void>;
-  /** Resolves when the node is closed or has stopped by itself; never rejects. */
+  /**
+   * Resolves when the node is closed or has stopped by itself; never rejects. The storage and the
+   * transport that were opened for it are given back by then.
+   */
   readonly closed: Promise<GroupEnd>;
   /** Settles every pending call. May be called twice. */
   close(): Promise<void>;
@@ -40,6 +43,7 @@ export interface HostedRaftNodeOptions {
   readonly group: Group;
   readonly machine: StateMachine;
   readonly close: () => Promise<void>;
+  readonly closed: Promise<GroupEnd>;
 }
 
 /** Layout of commands as users write them: theirs, so there is one. */
@@ -66,17 +70,19 @@ export class HostedRaftNode implements RaftNode {
   }
 
   get closed(): Promise<GroupEnd> {
-    return this.#options.group.closed;
+    return this.#options.closed;
   }
 
   propose(command: Uint8Array, options: WaitOptions = {}): Promise<Uint8Array> {
-    return this.#options.group.calls.propose(command, USER_COMMAND_VERSION, options);
+    // It waits for the next turn, and the caller may write into these bytes before that.
+    return this.#options.group.calls.propose(copyBytes(command), USER_COMMAND_VERSION, options);
   }
 
   async query(query: Uint8Array, options: QueryOptions = {}): Promise<Uint8Array> {
     const { group, machine } = this.#options;
-    group.calls.checkOpen();
     if (options.consistency !== 'stale') await group.calls.readBarrier(options);
+    // A machine that has stopped may have stopped in the middle of a change, also since the barrier.
+    group.calls.checkOpen();
     try {
       return machine.query(query);
     } catch (cause) {

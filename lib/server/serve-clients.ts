@@ -134,6 +134,8 @@ class Server implements ClientServer {
       },
     });
     this.#sessions.add(session);
+    // Let in before the port closed: it is told so, rather than cut off in the middle of its calls.
+    if (this.#closing !== null) void session.drain();
     return {
       onFrame: (frame) => session.onFrame(frame),
       onClose: (reason) => {

@@ -141,7 +141,10 @@ export interface KVStore<V = string> extends AsyncDisposable {
   status(): NodeStatus;
   /** Resolves when there is a leader and this node has caught up with it. */
   ready(options?: CallOptions): Promise<void>;
-  /** Resolves when the store is closed or has stopped by itself; never rejects. */
+  /**
+   * Resolves when the store is closed or has stopped by itself; never rejects. Where closing it closes a
+   * node, the storage and the transport are given back by then.
+   */
   readonly closed: Promise<{ readonly cause: QuorateError | null }>;
   /** Settles every pending call. May be called twice. */
   close(): Promise<void>;

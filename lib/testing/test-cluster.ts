@@ -153,6 +153,7 @@ class MemoryCluster implements TestCluster {
 
   async restart(id: NodeId): Promise<void> {
     const node = this.#node(id);
+    this.#checkOpen();
     if (node.isRunning) throw new QuorateError('ERR_CONFIG', { message: `${id} is running` });
     // Where the node stopped by itself, it may still be closing.
     await this.run(node.close());
@@ -277,16 +278,23 @@ class MemoryCluster implements TestCluster {
   /** Lets time pass until `look` finds something. */
   async #find<T>(what: string, look: () => T | null): Promise<T> {
     let found: T | null = null;
+    const isOver = (): boolean => this.#failure !== null || this.#closing !== null;
     await this.#time.until(() => {
-      if (this.#failure === null) found = look();
-      return found !== null || this.#failure !== null;
+      if (!isOver()) found = look();
+      return found !== null || isOver();
     }, LIMIT_MS);
     this.#check();
     if (found !== null) return found;
+    this.#checkOpen();
     const states = this.#nodes.map(describe).join('; ');
     throw new QuorateError('ERR_TIMEOUT', {
       message: `waited ${LIMIT_MS / 1000} s until ${what}: ${states}`,
     });
+  }
+
+  #checkOpen(): void {
+    if (this.#closing === null) return;
+    throw new QuorateError('ERR_CLOSED', { message: 'the cluster is closed' });
   }
 
   #fail(error: unknown): void {

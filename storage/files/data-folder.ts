@@ -101,6 +101,8 @@ export class DataFolder {
   async makeGroupFolder(group: GroupId): Promise<string> {
     const path = this.groupPath(group);
     await this.#files.makeFolder(path);
+    // Also where it was there: whoever made it may have been killed before the name was durable.
+    for (const parent of [join(this.path, GROUPS), this.path]) await this.#files.syncFolder(parent);
     return path;
   }
 

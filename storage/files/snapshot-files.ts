@@ -99,7 +99,8 @@ export class SnapshotFiles implements SnapshotStorage {
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#options.health.idle();
-    for (const writer of [...this.#writers]) await writer.abort();
+    const endings = await Promise.allSettled([...this.#writers].map((writer) => writer.abort()));
+    for (const ending of endings) if (ending.status === 'rejected') throw ending.reason;
   }
 
   /**

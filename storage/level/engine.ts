@@ -146,13 +146,14 @@ class LevelStorageEngine implements StorageEngine {
     const opened = this.#opened ?? (await this.#opening?.catch(() => null)) ?? null;
     if (opened === null) return;
     const { context, folder, database, health, groups } = opened;
-    try {
-      await health.idle();
-      for (const group of groups.values()) await group.close();
-    } catch (error) {
+    await health.idle();
+    // What fails in one group is no reason to leave the others as they are.
+    const endings = await Promise.allSettled([...groups.values()].map((group) => group.close()));
+    for (const ending of endings) {
+      if (ending.status === 'fulfilled') continue;
       context.logger.error(
-        { event: 'storage.markFailed', error: String(error) },
-        'the storage is closed without its mark',
+        { event: 'storage.closeFailed', error: String(ending.reason) },
+        'a group was not closed in full',
       );
     }
     health.close();

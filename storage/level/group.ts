@@ -45,9 +45,12 @@ export class LevelGroup implements GroupStorage {
   /** Marks the end of the log, unless the disk has failed, and ends what is still being written. */
   async close(): Promise<void> {
     await this.#files.mark.stop();
-    await this.#files.snapshots.close();
-    const isUsable = this.#recovery !== null && (await succeeded(this.#recovery));
-    if (isUsable && this.#options.health.failure === null) await this.#files.mark.raise();
+    try {
+      await this.#files.snapshots.close();
+    } finally {
+      const isUsable = this.#recovery !== null && (await succeeded(this.#recovery));
+      if (isUsable && this.#options.health.failure === null) await this.#files.mark.raise();
+    }
   }
 
   /** State and log are judged together, once, by whichever is asked first. */

@@ -43,7 +43,7 @@ t.test('the page on correctness', async (t) => {
     const rows = new Map(lines.map((line) => [/^\| ([A-I]\d+) \|/.exec(line)?.[1], line]));
     const open = WANTED.filter((schedule) => {
       const row = rows.get(schedule) ?? '';
-      return testsIn(row).length === 0 && !/expected:|next:/.test(row);
+      return testsIn(row).length === 0 && !/next:/.test(row);
     });
     t.same(open, []);
   });

@@ -137,7 +137,33 @@ t.test('a port that is taken is told with the port it belongs to, exit 1', async
     code: 1,
     stderr: new RegExp(`peer port ${port! + 1000} .* peer port ${port}\n`),
   });
+  const elsewhere = await run(KVNODE, ['--id', 'n1', '--bind', `192.0.2.1:${port}`]);
+  t.equal(elsewhere.code, 1);
+  t.equal(
+    elsewhere.stderr.trimEnd().split('\n').at(-1),
+    `kvnode: cannot listen on 192.0.2.1:${port}: no such address on this machine`,
+    'no neighbour is to blame for an address that is none',
+  );
 });
+
+t.test(
+  'a node outlives whoever reads its lines, and a console that nobody sees ends',
+  async (t) => {
+    const members = await Members.create(1, t.testdir());
+    const node = started(t, [...members.args('n1'), '--verbose']);
+    await node.line(/^ready /);
+    node.child.stdout!.destroy();
+    node.child.stderr!.destroy();
+    for (let i = 0; i < 3; i += 1) t.match(await members.ctl(['put', `k${i}`, 'v']), { code: 0 });
+    t.match(await node.end('SIGTERM'), { code: 0 });
+
+    const console = started(t, ['--id', 'n1', '--bind', ':0', '--client-port', '0', '--console']);
+    await console.line(/^ready /);
+    console.child.stdout!.destroy();
+    console.child.stdin!.write('get a\n'.repeat(10));
+    t.match(await console.ended, { code: 0, stderr: /^(?!.*EPIPE)/s });
+  },
+);
 
 t.test('a node whose disk fails says so in one line and exits 1', async (t) => {
   // A file of more than 64 blocks cannot be written: the log meets that soon.
@@ -191,6 +217,11 @@ t.test('help and version are answered by all three programs', async (t) => {
   t.match(await run(QUORATE, ['nod']), {
     code: 2,
     stderr: 'quorate: unknown command nod; demo, node or ctl\n',
+  });
+  t.match(await run(QUORATE, ['demo', '--nodes']), {
+    code: 2,
+    stdout: '',
+    stderr: 'quorate: demo takes no words and no flags, not --nodes\n',
   });
   t.match(await run(QUORATE, ['ctl', 'nod']), { code: 2, stderr: /^kvctl: unknown command nod/ });
 });

@@ -8,8 +8,9 @@ import { FunctionLogger, type LogLine } from '../../lib/observe/index.js';
 import { serveClients } from '../../lib/server/index.js';
 import { bytes, createKVStore, json, type KVStore, utf8 } from '../../lib/store/index.js';
 import { SeededRandom } from '../../lib/testing/seeded-random.js';
+import { CLIENT_PROTOCOL_VERSION, encodeClientFrame } from '../../lib/wire/index.js';
 import { memoryNetwork } from '../../transports/memory/index.js';
-import { gatherFrames, type QueuedFrame } from '../../transports/tcp/framing.js';
+import { gatherFrames, OPENINGS, type QueuedFrame } from '../../transports/tcp/framing.js';
 import { ServedBackend } from '../client/memory-servers.js';
 
 const NONSENSE = Uint8Array.from([255, 255, 255]);
@@ -63,7 +64,22 @@ t.test('closing the port answers what is under way and refuses the rest', async 
   backend.before = () => held;
   const put = store.put('k', 'v');
   await until(() => backend.asked.length === 1);
+  const slow = await dial(address);
+  let answered = '';
+  slow.on('data', (chunk: Buffer) => {
+    answered += chunk.toString('latin1');
+  });
+  // It is let in with the next look at the sockets, and greets only while the port closes.
+  for (let turns = 0; turns < 2; turns += 1) await new Promise((resolve) => setImmediate(resolve));
   const closing = close();
+  const call = { kind: 'put', key: Buffer.from('x'), value: NONSENSE, condition: null } as const;
+  const frames = [
+    encodeClientFrame({ kind: 'hello', protocolVersion: CLIENT_PROTOCOL_VERSION }),
+    encodeClientFrame({ kind: 'request', id: 1, timeoutMs: 1000, call }),
+  ].map((payload): QueuedFrame => ({ kind: 'data', payload }));
+  const ping: QueuedFrame = { kind: 'ping', payload: new Uint8Array(0) };
+  slow.write(Buffer.concat([OPENINGS.client, ...gatherFrames([ping, ...frames])]));
+  await until(() => answered.includes('ERR_CLOSED') || backend.asked.length > 1);
   await t.rejects(store.put('late', 'v', { timeoutMs: 100 }), {
     code: 'ERR_CLOSED',
     outcome: 'rejected',

@@ -89,6 +89,7 @@ t.test('the example of embedding answers on every node', async (t) => {
   const get = await fetch(url(2, 'greeting'));
   t.equal(await get.text(), 'hello\n');
   t.equal((await fetch(url(1, 'other'))).status, 404);
+  t.equal((await fetch(url(1, '%'))).status, 503, 'a malformed request ends no node');
   const ended = await Promise.all(nodes.map((node) => node.end('SIGTERM')));
   t.same(
     ended.map(({ code }) => code),

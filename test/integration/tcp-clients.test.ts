@@ -25,6 +25,7 @@ test('a client and a server exchange frames of any size, in order, until one clo
   await server.close();
   await until('the client is told', () => second.closed.length === 1);
   t.same(second.closed, ['goodbye']);
+  t.same(server.closed, ['goodbye', 'closed']);
   t.same(server.lines, []);
 });
 
@@ -87,6 +88,11 @@ test('bad input on the client port closes that connection with one line; others 
     ['a frame above the limit', [OPENINGS.client, Buffer.from([255, 255, 255, 255])]],
     ['a frame of length zero', [OPENINGS.client, Buffer.alloc(9)]],
     ['the connection does not open as one of ours', [Buffer.alloc(300, 0xee)]],
+    ['a frame before the ping', [OPENINGS.client, frame('data', 'too early')]],
+    [
+      'a greeting on the client port',
+      [OPENINGS.client, frame('ping'), frame('greeting', 'a bulk')],
+    ],
   ];
   const expected: string[] = [];
   for (const [reason, bytes] of cases) {

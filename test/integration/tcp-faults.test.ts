@@ -127,6 +127,27 @@ test('connections that do not greet are bounded, and peers still get in (fault D
   await closeAll(a.transport, b.transport, ...idle);
 });
 
+test('connections under names that nobody knows are bounded, and peers are served (fault E6)', async (t) => {
+  const a = await TcpNode.start('a', { maxStrangers: 10 });
+  const b = await TcpNode.start('b');
+  a.setPeers(b);
+  b.setPeers(a);
+  await until('the pair is connected', () => a.has('+b') && b.has('+a'));
+  const strangers: RawPeer[] = [];
+  for (let i = 0; i < 30; i += 1) {
+    strangers.push(await RawPeer.greet(a, `x${i >> 1}`, i % 2 === 0 ? 'control' : 'bulk'));
+  }
+  const left = (): RawPeer[] => strangers.filter(({ closed }) => !closed);
+  await until('the oldest are closed', () => left().length === 10);
+  t.same(left(), strangers.slice(20));
+  t.same(a.warnings(), ['connection closed: too many connections of nodes that are no peers']);
+  t.equal(a.events.filter((event) => event.startsWith('-x')).length, 10);
+  await served(a, b);
+  await served(b, a);
+  t.same(b.events, ['+a']);
+  await closeAll(a.transport, b.transport, ...strangers);
+});
+
 test('a peer that stops reading costs a bounded queue and nobody else (fault D16, schedule I9)', async (t) => {
   const clock = drivenClock();
   const [a, b] = await pair({ clock });
@@ -330,3 +351,15 @@ async function heldBytes(): Promise<number> {
   const { heapUsed, external } = process.memoryUsage();
   return heapUsed + external;
 }
+
+test('a close during the start has given the port back when it resolves', async (t) => {
+  const first = await TcpNode.start('a');
+  const { address } = first;
+  await first.transport.close();
+  const second = new TcpNode('a');
+  const started = t.rejects(second.listen(address), { code: 'ERR_CLOSED' });
+  await second.transport.close();
+  const third = await TcpNode.start('a', { listen: address });
+  await started;
+  await third.transport.close();
+});

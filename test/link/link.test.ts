@@ -306,6 +306,27 @@ t.test('frames of another cluster are dropped, counted and logged once', async (
   t.match(a.lines, [{ level: 'warn', fields: { peer: 'b', reason: 'wrongCluster' } }]);
 });
 
+t.test('strangers under many names are refused without a line for each (fault E5)', async (t) => {
+  const { a, wire } = await wired();
+  let refusals = 0;
+  for (let i = 0; i < 1000; i += 1) {
+    const greeting = encodeGreeting({
+      protocolVersion: 1,
+      clusterId: OTHER_CLUSTER,
+      nodeId: `x${i}`,
+      incarnation: '1'.repeat(16),
+      instance: '2'.repeat(16),
+      lane: 'bulk',
+    });
+    if (!wire.context.handler.judge(greeting).accepted) refusals += 1;
+  }
+  t.equal(refusals, 1000);
+  t.same(
+    a.lines.filter(({ level }) => level === 'warn'),
+    [],
+  );
+});
+
 t.test('a node without a cluster is heard on admin alone; it hears admin and raft', async (t) => {
   const heard = async (ours: string | null, theirs: string | null): Promise<string[]> => {
     const { a, wire } = await wired({ clusterId: ours });

@@ -3,7 +3,16 @@ import { type Entry, packEntries, QuorateError } from '../../lib/base/index.js';
 import type { Message } from '../../lib/raft/index.js';
 import type { KVStore } from '../../lib/store/index.js';
 import type { PeerAnswer } from '../../lib/wire/index.js';
-import { accepted, append, MEMBERS, type Rig, type RigOptions, rig, text8 } from './group-rig.js';
+import {
+  accepted,
+  append,
+  EchoMachine,
+  MEMBERS,
+  type Rig,
+  type RigOptions,
+  rig,
+  text8,
+} from './group-rig.js';
 import { failureOf, World } from './world.js';
 
 const { a: A, b: B, c: C } = MEMBERS;
@@ -202,6 +211,21 @@ test('what was certainly rejected is asked again, within the deadline of the cal
   const budgets = asked.map(({ call }) => call.timeoutMs);
   t.equal(budgets[0], 1000);
   t.ok((budgets[2] ?? 0) < 1000, 'a later question has less time');
+});
+
+test('a write whose answer cannot be read has an unknown outcome (fault G8)', async (t) => {
+  const world = new World();
+  const leader = await world.openMachine('n1', new EchoMachine());
+  const second = await world.openStore('n2');
+  const third = await world.openStore('n3');
+  t.equal((await world.leaderOf([leader, second, third])).id, 'n1', 'the founder leads');
+  t.match(await world.run(failureOf(second.put('k', 'v'))), {
+    code: 'ERR_PROTOCOL',
+    outcome: 'unknown',
+  });
+  await world.until(() => second.status().appliedIndex >= 3);
+  t.equal(await second.get('k', { consistency: 'stale' }), 'v', 'it happened');
+  for (const node of [leader, second, third]) await world.run(node.close());
 });
 
 test('what may have happened is not asked again', async (t) => {

@@ -4,7 +4,7 @@ import { test } from 'tap';
 import { openKVStore, openNodeHost } from '../../lib/index.js';
 import type { CommittedCommand, StorageEngine } from '../../lib/interfaces/index.js';
 import type { NodeHost } from '../../lib/kv/index.js';
-import type { NodeOptions } from '../../lib/node/index.js';
+import type { NodeOptions, RaftNode } from '../../lib/node/index.js';
 import { bytes } from '../../lib/store/index.js';
 import { levelStorage } from '../../storage/level/index.js';
 import { memoryStorage } from '../../storage/memory/index.js';
@@ -149,6 +149,41 @@ test('a machine that throws on a command stops its node, with the cause (fault A
   });
 });
 
+test('a machine that stops in the middle of a change answers no read of the same turn', async (t) => {
+  const world = new World();
+  const machines = world.members.map(() => new HalfMachine());
+  const nodes: RaftNode[] = [];
+  for (const [i, id] of world.members.entries()) {
+    nodes.push(await world.openMachine(id, machines[i]!));
+  }
+  const leader = await world.leaderOf(nodes);
+  await world.run(leader.ready());
+  const bad = failureOf(leader.propose(text8('bad')));
+  await world.time.next();
+  const read = failureOf(leader.query(text8('q')));
+  for (let i = 0; i < 3; i += 1) await world.time.next();
+  // The answers to both come while the loop is held, and are stepped together.
+  world.time.clock.hold(30);
+  t.match(await world.run(bad), { code: 'ERR_MACHINE', outcome: 'unknown' });
+  t.match(await world.run(read), { code: 'ERR_MACHINE', outcome: 'rejected' });
+  t.same(
+    machines.map(({ readHalf }) => readHalf),
+    [false, false, false],
+  );
+  for (const node of nodes) await world.run(node.close());
+});
+
+test('what is proposed is what the bytes held at the call', async (t) => {
+  const world = new World({ members: ['n1'] });
+  const node = await world.openMachine('n1', new EchoMachine());
+  await world.run(node.ready());
+  const command = text8('before');
+  const proposed = node.propose(command);
+  command.set(text8('behind'));
+  t.same(await world.run(proposed), text8('before'));
+  await world.run(node.close());
+});
+
 test('a machine that answers too few commands stops its node', async (t) => {
   const world = new World({ members: ['n1'] });
   const machine = new EchoMachine();
@@ -251,6 +286,35 @@ test('an idle store in memory does not keep its process alive; a call that waits
   t.equal(waiting.stdout, 'ERR_NO_LEADER\n', 'it waits for the answer, and ends');
 });
 
+test('what is closed has given its storage and transport back', async (t) => {
+  const world = new World({ members: ['n1'] });
+  const kv = await world.openStore('n1');
+  const closing = kv.close();
+  await world.run(kv.closed);
+  const again = await world.openStore('n1');
+  await world.run(again.ready());
+  const failed = world.disk('n1');
+  failed.failNext();
+  await world.run(failureOf(again.put('k', 'v')));
+  await world.run(again.closed);
+  world.wipe('n1');
+  const machine = await world.openMachine('n1', new EchoMachine());
+  void machine.close();
+  await world.run(machine.closed);
+  await world.run((await world.openStore('n1')).close());
+  await closing;
+  t.same(world.faults, ['n1 ERR_STORAGE']);
+});
+
+test('a store of a host holds text unless told, in the group default', async (t) => {
+  const host = await openNodeHost();
+  const kv = await host.openKVStore();
+  await kv.put('k', 'text');
+  t.equal(await kv.get('k'), 'text');
+  t.equal(kv.status().group, 'default');
+  await host.close();
+});
+
 test('a host that is closed opens nothing any more', async (t) => {
   const host = await openNodeHost();
   await host.close();
@@ -291,5 +355,21 @@ class StrictMachine extends EchoMachine {
       if (commandVersion !== 1) throw new Error(`version ${commandVersion} is not known`);
     }
     return super.apply(commands);
+  }
+}
+
+/** Stops in the middle of every command. */
+class HalfMachine extends EchoMachine {
+  readHalf = false;
+  #isHalf = false;
+
+  override apply(): readonly Uint8Array[] {
+    this.#isHalf = true;
+    throw new Error('half of it is done');
+  }
+
+  override query(query: Uint8Array): Uint8Array {
+    this.readHalf ||= this.#isHalf;
+    return query;
   }
 }

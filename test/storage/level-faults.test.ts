@@ -1,7 +1,15 @@
 import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import t from 'tap';
@@ -119,6 +127,54 @@ t.test('the mark is lowered before the log is cut, and does not rise meanwhile',
   await log.compact(7, 2);
   equal(marks.at(-1), '2:8');
   await engine.close();
+});
+
+t.test('a folder that a killed process left without a sync lasts before it is used', async () => {
+  const directory = join(fresh(), 'data');
+  const calls: string[] = [];
+  const files: FileLayer = {
+    ...nodeFiles,
+    syncFolder: async (path) => {
+      calls.push(`sync ${path.slice(directory.length)}`);
+      await nodeFiles.syncFolder(path);
+    },
+    rename: async (from, to) => {
+      calls.push(`rename ${to.slice(directory.length)}`);
+      await nodeFiles.rename(from, to);
+    },
+  };
+  const engine = await started(directory, { files });
+  mkdirSync(join(directory, 'groups', GROUP), { recursive: true });
+  calls.length = 0;
+  await engine.group(GROUP).log.open();
+  deepEqual(calls.slice(0, 3), ['sync /groups', 'sync ', `rename /groups/${GROUP}/state.1`]);
+  await engine.close();
+});
+
+t.test('a group that cannot be closed leaves the others closed, with their marks', async () => {
+  const directory = join(fresh(), 'data');
+  let isBroken = false;
+  const remove: FileLayer['remove'] = async (path) => {
+    if (isBroken && path.includes('/a/')) throw new Error('EIO');
+    await nodeFiles.remove(path);
+  };
+  const engine = await started(directory, { files: { ...nodeFiles, remove } });
+  const draft = { index: 1, term: 1, configuration: new Uint8Array(0), logTimeMs: 0 };
+  for (const name of ['a', GROUP]) {
+    const { log, state, snapshots } = engine.group(name);
+    await log.open();
+    await state.save({ term: 1, votedFor: null });
+    await (await snapshots.create(draft)).write(new Uint8Array(1));
+  }
+  await engine.group(GROUP).log.append(entries(1, 1, 3));
+  isBroken = true;
+  await engine.close();
+  const left = (group: string): string[] =>
+    readdirSync(join(directory, 'groups', group, 'snapshots'));
+  equal(left('a').length, 1);
+  deepEqual(left(GROUP), []);
+  await deleteEntries(directory, [3]);
+  await rejects(openedLog(directory), { code: 'ERR_CORRUPT', message: /held entry 3/ });
 });
 
 t.test(

@@ -53,3 +53,17 @@ test('a cluster of one, a wrong name and a wrong size', async (t) => {
   await t.rejects(cluster.restart('n1'), { code: 'ERR_CONFIG' });
   await t.rejects(openTestCluster({ size: 0 }), { code: 'ERR_CONFIG' });
 });
+
+test('a closed cluster finds no leader, and starts no node again', async (t) => {
+  const cluster = await openTestCluster({ time: 'virtual', seed: 3 });
+  await cluster.crash('n1');
+  cluster.split([['n2'], ['n3']]);
+  await cluster.elapse(1000);
+  const searching = t.rejects(cluster.leader(), { code: 'ERR_CLOSED' });
+  await cluster.close();
+  await searching;
+  t.ok(cluster.clock.now() < 10_000, 'it does not search until its time is up');
+  await t.rejects(cluster.restart('n1'), { code: 'ERR_CLOSED' });
+  t.equal(cluster.node('n1').isRunning, false);
+  await cluster.close();
+});

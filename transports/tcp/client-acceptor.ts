@@ -50,7 +50,8 @@ class Acceptor implements ClientAcceptor {
   readonly #deadlines: Deadlines;
   readonly #sweeper: Sweeper;
   readonly #limiter: LogLimiter;
-  readonly #alive = new Set<FrameSocket>();
+  /** Every connection whose socket is not closed yet, with the call that tells its handler of the end. */
+  readonly #alive = new Map<FrameSocket, (reason: string) => void>();
   #open = true;
 
   constructor(options: ClientAcceptorOptions) {
@@ -68,6 +69,12 @@ class Acceptor implements ClientAcceptor {
     const remote = socket.remoteAddress ?? 'unknown';
     const { maxFrameBytes, maxConnections, onConnection } = this.#options;
     let handler: ClientHandler | null = null;
+    const tell = (reason: string): void => handler?.onClose(reason);
+    const refuse = (fault: FrameFault): void => {
+      this.#report(remote, fault);
+      frames.close(fault.reason);
+      tell(fault.reason);
+    };
     const frames: FrameSocket = new FrameSocket({
       ...this.#options,
       sweeper: this.#sweeper,
@@ -76,32 +83,36 @@ class Acceptor implements ClientAcceptor {
       speak: 'client',
       expect: 'client',
       maxPayloadBytes: maxFrameBytes,
-      onFrame: (_, payload) => handler?.onFrame(payload),
+      onFrame: (kind, payload) => {
+        if (kind === 'greeting') refuse(A_GREETING);
+        else if (handler === null) refuse(TOO_EARLY);
+        else handler.onFrame(payload);
+      },
       onPing: () => {
         if (handler !== null) return;
         frames.establish(maxFrameBytes);
         frames.ping();
-        handler = onConnection(
-          connectionOver(frames, maxFrameBytes, (reason) => handler?.onClose(reason)),
-          remote,
-        );
+        handler = onConnection(connectionOver(frames, maxFrameBytes, tell), remote);
       },
       onClose: (reason, fault) => {
         if (fault !== null) this.#report(remote, fault);
-        handler?.onClose(reason);
+        tell(reason);
       },
     });
-    this.#alive.add(frames);
+    this.#alive.set(frames, tell);
     void frames.gone.then(() => this.#alive.delete(frames));
     if (this.#alive.size <= maxConnections) return;
-    this.#report(remote, TOO_MANY);
-    frames.close(TOO_MANY.reason);
+    refuse(TOO_MANY);
   }
 
   async close(): Promise<void> {
     this.#open = false;
-    for (const frames of this.#alive) frames.close();
-    await Promise.all([...this.#alive].map(({ gone }) => gone));
+    for (const [frames, tell] of this.#alive) {
+      if (!frames.isOpen) continue;
+      frames.close();
+      tell('closed');
+    }
+    await Promise.all([...this.#alive.keys()].map(({ gone }) => gone));
   }
 
   #report(remote: string, { reason, detail }: FrameFault): void {
@@ -110,4 +121,6 @@ class Acceptor implements ClientAcceptor {
   }
 }
 
+const A_GREETING: FrameFault = { reason: 'a greeting on the client port', detail: {} };
+const TOO_EARLY: FrameFault = { reason: 'a frame before the ping', detail: {} };
 const TOO_MANY: FrameFault = { reason: 'too many client connections', detail: {} };

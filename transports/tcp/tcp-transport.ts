@@ -22,6 +22,11 @@ export interface TcpTransportOptions {
    * oldest is closed: a flood does not keep peers out, who greet at once. Default 128.
    */
   readonly maxUngreeted?: number | undefined;
+  /**
+   * Connections of peers that are not in the address book: nodes that join, and whoever else greets
+   * well. When there are more, the oldest is closed. Default 128.
+   */
+  readonly maxStrangers?: number | undefined;
 }
 
 /**
@@ -41,6 +46,7 @@ interface Peer {
 const LANES: readonly Lane[] = ['control', 'bulk'];
 const DEFAULT_BACKOFF: Backoff = { firstMs: 20, mostMs: 1000 };
 const DEFAULT_MAX_UNGREETED = 128;
+const DEFAULT_MAX_STRANGERS = 128;
 
 /** What exists from `start` on. */
 interface Running {
@@ -54,15 +60,17 @@ class TcpTransport implements NetworkTransport {
   readonly #deadlines: Deadlines;
   readonly #backoff: Backoff;
   readonly #maxUngreeted: number;
+  readonly #maxStrangers: number;
   readonly #peers = new Map<NodeId, Peer>();
   /** In the order of their arrival. */
   readonly #ungreeted = new Set<PeerConnection>();
+  /** Of peers that were not in the address book then; in the order of their greetings. */
+  readonly #strangers = new Set<PeerConnection>();
   /** Every connection whose socket is not closed yet. */
   readonly #alive = new Set<PeerConnection>();
   #book: ReadonlyMap<NodeId, string> = new Map();
   #running: Running | null = null;
-  #starting = false;
-  #listening: Listening | null = null;
+  #listening: Promise<Listening> | null = null;
   #closing: Promise<void> | null = null;
 
   constructor(options: TcpTransportOptions) {
@@ -70,25 +78,25 @@ class TcpTransport implements NetworkTransport {
     this.#deadlines = fillIn(DEFAULT_DEADLINES, options.deadlines ?? {});
     this.#backoff = fillIn(DEFAULT_BACKOFF, options.backoff ?? {});
     this.#maxUngreeted = options.maxUngreeted ?? DEFAULT_MAX_UNGREETED;
+    this.#maxStrangers = options.maxStrangers ?? DEFAULT_MAX_STRANGERS;
   }
 
   async start(context: TransportContext): Promise<{ readonly address: string | null }> {
     if (this.#closing !== null) {
       throw new QuorateError('ERR_CLOSED', { message: 'the transport is closed' });
     }
-    if (this.#starting) {
+    if (this.#listening !== null) {
       throw new QuorateError('ERR_CONFIG', { message: 'a transport is started once' });
     }
     const address = this.#listen ?? context.listen;
     if (address === null) {
       throw new QuorateError('ERR_CONFIG', { message: 'TCP needs an address to listen on' });
     }
-    this.#starting = true;
     const limiter = new LogLimiter(context.logger, context.clock);
     const running = { context, limiter, sweeper: new Sweeper(context.clock, this.#deadlines) };
-    const listening = await listen(address, (socket) => this.#onConnection(running, socket));
+    this.#listening = listen(address, (socket) => this.#onConnection(running, socket));
+    const listening = await this.#listening;
     if (this.#closing !== null) {
-      listening.server.close();
       throw new QuorateError('ERR_CLOSED', {
         message: 'the transport was closed while it started',
       });
@@ -96,7 +104,6 @@ class TcpTransport implements NetworkTransport {
     listening.server.on('error', (error) => {
       limiter.log('warn', { event: 'transport.listenFailed', error }, 'cannot accept connections');
     });
-    this.#listening = listening;
     this.#running = running;
     this.#applyBook();
     return { address: listening.address };
@@ -120,14 +127,20 @@ class TcpTransport implements NetworkTransport {
   }
 
   async #shut(): Promise<void> {
-    const stopped = new Promise<void>((resolve) => {
-      if (this.#listening === null) resolve();
-      else this.#listening.server.close(() => resolve());
-    });
+    const stopped = this.#stopListening();
     for (const connection of this.#ungreeted) connection.destroy();
     for (const { lanes } of this.#peers.values()) for (const lane of LANES) lanes[lane].close();
     await Promise.all([...this.#alive].map(({ gone }) => gone));
     await stopped;
+  }
+
+  async #stopListening(): Promise<void> {
+    // A listen that fails leaves nothing to stop, and the caller of `start` is told.
+    const server = (await this.#listening?.catch(() => null))?.server;
+    if (server === undefined) return;
+    await new Promise<void>((resolve) => {
+      server.close(() => resolve());
+    });
   }
 
   #applyBook(): void {
@@ -226,6 +239,22 @@ class TcpTransport implements NetworkTransport {
     this.#ungreeted.delete(connection);
     this.#peer(connection.peer).lanes[connection.lane].adopt(connection);
     this.#review(connection.peer, '');
+    if (!this.#book.has(connection.peer)) this.#limitStrangers(connection);
+  }
+
+  /** A greeting proves no right to a name, and there is no end of names. */
+  #limitStrangers(newest: PeerConnection): void {
+    this.#strangers.add(newest);
+    void newest.gone.then(() => this.#strangers.delete(newest));
+    for (const oldest of this.#strangers) {
+      if (this.#strangers.size <= this.#maxStrangers) return;
+      this.#strangers.delete(oldest);
+      // It may have been taken into the book since.
+      if (this.#book.has(oldest.peer)) continue;
+      oldest.destroy();
+      const { reason } = TOO_MANY_STRANGERS;
+      this.#peers.get(oldest.peer)?.lanes[oldest.lane].onClosed(oldest, reason, TOO_MANY_STRANGERS);
+    }
   }
 
   /** Tells the handler what has changed since it was last told. */
@@ -252,6 +281,11 @@ class TcpTransport implements NetworkTransport {
 }
 
 const TOO_MANY: FrameFault = { reason: 'too many connections without a greeting', detail: {} };
+
+const TOO_MANY_STRANGERS: FrameFault = {
+  reason: 'too many connections of nodes that are no peers',
+  detail: {},
+};
 
 /** `defaults` with what is given; anything but a positive number is ERR_CONFIG. */
 function fillIn<T extends Record<keyof T, number>>(
