@@ -228,8 +228,20 @@ function onWritten(state: RaftState, writeId: number): void {
 /** Says what may now be said, unless the term has moved on or the log was cut below it. */
 function keepPromise(state: RaftState, promise: DurablePromise): void {
   if (!stillHolds(state, promise)) return;
-  if (promise.kind === 'send') emit(state, { kind: 'send', message: promise.message });
-  else stand(state);
+  switch (promise.kind) {
+    case 'send':
+      return emit(state, { kind: 'send', message: promise.message });
+    case 'fetch':
+      return emit(state, {
+        kind: 'fetchSnapshot',
+        from: promise.from,
+        snapshot: promise.snapshot,
+      });
+    case 'stand':
+      return stand(state);
+    default:
+      return unreachable(promise);
+  }
 }
 
 function initialState(options: RaftOptions): RaftState {

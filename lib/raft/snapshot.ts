@@ -100,7 +100,8 @@ export function onSnapshotOffer(state: RaftState, offer: SnapshotOffer): void {
   if (snapshot.index <= state.commitIndex) acceptUpTo(state, state.commitIndex);
   // The snapshot stands for a prefix of this log: what follows it stays (schedule D3).
   else if (isHeld(state, snapshot)) acceptUpTo(state, snapshot.index);
-  else emit(state, { kind: 'fetchSnapshot', from: offer.from, snapshot });
+  // A snapshot that outlives a crash without its term would leave a log that is ahead of the vote.
+  else afterWrite(state, { kind: 'fetch', term: offer.term, from: offer.from, snapshot });
 }
 
 export function onSnapshotFetched(

@@ -134,6 +134,13 @@ export type DurablePromise =
       readonly index: LogIndex;
       readonly message: Message;
     }
+  /** Pull a snapshot: it may be of a term that this member has only now heard of. */
+  | {
+      readonly kind: 'fetch';
+      readonly term: Term;
+      readonly from: MemberId;
+      readonly snapshot: SnapshotReference;
+    }
   /** Ask for votes, and count one's own. */
   | { readonly kind: 'stand'; readonly term: Term };
 

@@ -126,5 +126,6 @@ export function completeWrites(state: RaftState, writeId: number): readonly Dura
 export function stillHolds(state: RaftState, promise: DurablePromise): boolean {
   if (promise.term !== state.hardState.term) return false;
   if (promise.kind === 'stand') return state.role === 'candidate';
+  if (promise.kind === 'fetch') return true;
   return promise.index <= state.durableIndex;
 }
