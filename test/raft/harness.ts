@@ -277,6 +277,8 @@ export class Cluster {
         this.applied.set(id, [...this.applied.get(id)!, ...effect.entries]);
         const { index } = effect.entries.at(-1)!;
         this.perform(id, member.step({ kind: 'applied', index }));
+      } else if (effect.kind === 'restore') {
+        this.perform(id, member.step({ kind: 'applied', index: effect.index }));
       }
       if (effect.kind !== 'send' && effect.kind !== 'write') {
         this.events.push(...lines([effect]).map((line) => `${id}: ${line}`));

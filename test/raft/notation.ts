@@ -184,6 +184,11 @@ export function parseMessage(to: MemberId, words: readonly string[]): Message {
       return { ...head, kind, commitIndex: number('commit'), readRound: number('round') };
     case 'heartbeatReply':
       return { ...head, kind, readRound: number('round') };
+    case 'snapshotOffer': {
+      const [, id, place] = rest.map((word) => /^(s\d+)=(.+)$/.exec(word)).find(Boolean) ?? [];
+      if (id === undefined || place === undefined) throw new Error('a snapshot is missing');
+      return { ...head, kind, snapshot: { id, ...position(place) } };
+    }
     default:
       throw new Error(`no message is called "${kind}"`);
   }
@@ -205,7 +210,7 @@ function printHardState(hardState: HardState | null): string {
   return hardState === null ? '' : ` term=${hardState.term} vote=${hardState.votedFor ?? '-'}`;
 }
 
-function printConfiguration({ incoming, outgoing, learners }: Configuration): string {
+export function printConfiguration({ incoming, outgoing, learners }: Configuration): string {
   const part = (name: string, members: readonly MemberId[]): string =>
     members.length === 0 ? '' : ` ${name}=${members.join('')}`;
   return `${incoming.join('')}${part('outgoing', outgoing)}${part('learners', learners)}`;

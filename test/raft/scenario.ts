@@ -1,7 +1,14 @@
 import { InvariantViolation, type MemberId } from '../../lib/base/index.js';
-import type { Effect, Input, Message, RaftStatus } from '../../lib/raft/index.js';
+import type { Effect, Input, MembershipChange, Message, RaftStatus } from '../../lib/raft/index.js';
 import { Cluster, Member, TIMING } from './harness.js';
-import { configurationOf, parseMessage, printEffect, printLog, printMessage } from './notation.js';
+import {
+  configurationOf,
+  parseMessage,
+  printConfiguration,
+  printEffect,
+  printLog,
+  printMessage,
+} from './notation.js';
 import {
   formatScenario,
   isCommand,
@@ -47,8 +54,12 @@ class Stage {
   readonly cluster = new Cluster([]);
   /** Messages from the first to the second member are lost. */
   readonly cuts = new Set<string>();
+  /** What members were asked to fetch, and from whom; the latest only. */
+  readonly fetches = new Map<MemberId, { readonly from: MemberId; readonly id: string }>();
   proposals = 0;
   reads = 0;
+  changes = 0;
+  snapshots = 0;
   #detail: Detail = 'all';
   #lines: string[] = [];
   /** Something was done since the lines were taken, and not quietly. */
@@ -118,12 +129,30 @@ class Stage {
     return true;
   }
 
+  /** Finishes what a member was asked to fetch. False when there is nothing, or nobody to give it. */
+  finishFetch(id: MemberId): boolean {
+    const fetch = this.fetches.get(id);
+    if (fetch === undefined || this.cluster.isDown(id) || this.cluster.isDown(fetch.from))
+      return false;
+    if (this.cuts.has(`${fetch.from}${id}`) || this.cuts.has(`${id}${fetch.from}`)) return false;
+    this.fetches.delete(id);
+    const { snapshot } = this.cluster.member(fetch.from).disk;
+    if (snapshot?.id !== fetch.id) return false;
+    const member = this.cluster.member(id);
+    this.carefully(id, () => {
+      this.cluster.perform(id, member.storeSnapshot(fetch.id, snapshot.position));
+    });
+    return true;
+  }
+
   settle(): void {
     for (let i = 0; i < 1000; i += 1) {
       const messages = this.cluster.take();
       this.deliver(messages);
-      const wrote = [...this.cluster.members.keys()].filter((id) => this.finishWrites(id, 1000));
-      if (messages.length === 0 && wrote.length === 0) return;
+      const ids = [...this.cluster.members.keys()];
+      const wrote = ids.filter((id) => this.finishWrites(id, 1000));
+      const fetched = ids.filter((id) => this.finishFetch(id));
+      if (messages.length + wrote.length + fetched.length === 0) return;
     }
     throw new Error('it never settles');
   }
@@ -151,6 +180,9 @@ class Stage {
       if (other !== id) throw new Error(`${other} and ${id} both lead term ${effect.term}`);
       this.#leaders.set(effect.term, id);
     }
+    if (effect.kind === 'fetchSnapshot') {
+      this.fetches.set(id, { from: effect.from, id: effect.snapshot.id });
+    }
     if (effect.kind !== 'apply') return;
     for (const { index, term } of effect.entries) {
       const decided = this.#decided.get(index) ?? term;
@@ -165,6 +197,7 @@ class Stage {
 const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['nodes', addNodes],
   ['add', addOne],
+  ['join', join],
   ['tick', tick],
   ['disk', disk],
   ['deliver', deliver],
@@ -176,7 +209,10 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['resign', (stage, words): void => stage.step(upMember(stage, words), { kind: 'resign' })],
   ['disconnect', disconnect],
   ['propose', propose],
+  ['change', change],
   ['read', read],
+  ['snapshot', snapshot],
+  ['fetch', fetch],
   ['isolate', isolate],
   ['split', split],
   ['cut', cut],
@@ -204,6 +240,11 @@ function addOne(stage: Stage, words: Words): void {
   addMember(stage, id, { ...storedBy(words), voters, learners });
 }
 
+/** `join d`: a new one, that knows of nobody until it is added and sent the log. */
+function join(stage: Stage, words: Words): void {
+  addMember(stage, words.next('a member'), { ...storedBy(words), voters: '', learners: '' });
+}
+
 interface Stored {
   readonly term: number | undefined;
   readonly votedFor: string | undefined;
@@ -212,6 +253,8 @@ interface Stored {
   readonly window: number | undefined;
   readonly appendBytes: number | undefined;
   readonly uncommittedBytes: number | undefined;
+  readonly trailing: number | undefined;
+  readonly logBytes: number | undefined;
 }
 
 function storedBy(words: Words): Stored {
@@ -223,6 +266,8 @@ function storedBy(words: Words): Stored {
     window: words.number('window'),
     appendBytes: words.number('appendBytes'),
     uncommittedBytes: words.number('uncommittedBytes'),
+    trailing: words.number('trailing'),
+    logBytes: words.number('logBytes'),
   };
 }
 
@@ -235,7 +280,7 @@ function addMember(
   if (stage.cluster.members.has(id)) throw new Error(`${id} is there already`);
   const { electionMinTicks, electionMaxTicks } = TIMING;
   const timeouts = [...options.timeouts];
-  const { window, appendBytes, uncommittedBytes } = options;
+  const { window, appendBytes, uncommittedBytes, trailing, logBytes } = options;
   const member = new Member(id, {
     configuration: configurationOf(options.voters, options.learners),
     // A log was stored in the term of its last entry, or a later one.
@@ -246,6 +291,8 @@ function addMember(
       ...(window === undefined ? {} : { maxInflightAppends: window }),
       ...(appendBytes === undefined ? {} : { maxAppendBytes: appendBytes }),
       ...(uncommittedBytes === undefined ? {} : { maxUncommittedBytes: uncommittedBytes }),
+      ...(trailing === undefined ? {} : { trailingEntries: trailing }),
+      ...(logBytes === undefined ? {} : { maxLogBytes: logBytes }),
     },
     random: () => {
       const timeout = (timeouts.length > 1 ? timeouts.shift() : timeouts[0]) ?? Number.NaN;
@@ -345,9 +392,59 @@ function propose(stage: Stage, words: Words): void {
   });
 }
 
+/** `change a add d`, `promote d`, `remove b`, `replace b d`: one change of the members. */
+function change(stage: Stage, words: Words): void {
+  const id = upMember(stage, words);
+  const kind = words.next('a change');
+  const asked = membershipChange(kind, words.next('a member'), words);
+  stage.changes += 1;
+  stage.step(id, {
+    kind: 'changeMembership',
+    changeId: stage.changes,
+    change: asked,
+    expect: words.option('expect') ?? null,
+  });
+}
+
+function membershipChange(kind: string, member: MemberId, words: Words): MembershipChange {
+  switch (kind) {
+    case 'add':
+      return { kind: 'addLearner', member, addresses: { peer: `${member}:1`, client: null } };
+    case 'promote':
+    case 'remove':
+      return { kind, member };
+    case 'replace':
+      return { kind, member, by: words.next('a learner') };
+    default:
+      throw new Error(`no change is called "${kind}"`);
+  }
+}
+
 function read(stage: Stage, words: Words): void {
   stage.reads += 1;
   stage.step(upMember(stage, words), { kind: 'read', readId: stage.reads });
+}
+
+/** `snapshot a`: it stores what it has applied; the first snapshot of a scenario is `s1`. */
+function snapshot(stage: Stage, words: Words): void {
+  const id = upMember(stage, words);
+  stage.snapshots += 1;
+  const name = `s${stage.snapshots}`;
+  stage.carefully(id, () => {
+    stage.cluster.perform(id, stage.cluster.member(id).takeSnapshot(name));
+  });
+  const position = stage.cluster.member(id).disk.snapshot?.position;
+  if (position !== undefined)
+    stage.print(`${id}: stored ${name}=${position.term}/${position.index}`);
+}
+
+/** `fetch c`: it has stored what it was asked to fetch; `drop` where that fails. */
+function fetch(stage: Stage, words: Words): void {
+  const id = upMember(stage, words);
+  const drop = words.flag('drop');
+  if (!stage.fetches.has(id)) throw new Error(`${id} fetches nothing`);
+  if (drop) stage.fetches.delete(id);
+  else if (!stage.finishFetch(id)) throw new Error(`nobody gives ${id} what it fetches`);
 }
 
 /** `isolate c`: it hears nobody, and nobody hears it. What is under way there is lost. */
@@ -387,6 +484,7 @@ function cut(stage: Stage, words: Words): void {
 function crash(stage: Stage, words: Words): void {
   const id = upMember(stage, words);
   stage.cluster.crash(id, words.number('reached') ?? 0, words.flag('torn'));
+  stage.fetches.delete(id);
   stage.cluster.take(({ to }) => to === id);
 }
 
@@ -419,11 +517,13 @@ function messages(stage: Stage, _words: Words): void {
 
 function printStatus(status: RaftStatus): readonly string[] {
   const { self, role, term, votedFor, leader } = status;
-  const { lastTerm, lastIndex, durableIndex, commitIndex, appliedIndex } = status;
+  const { firstIndex, lastTerm, lastIndex, durableIndex, commitIndex, appliedIndex } = status;
+  const first = firstIndex === 1 ? '' : `holds ${firstIndex} on, `;
   const who = `${self}: ${role} at term ${term}, leader ${leader ?? '-'}, vote ${votedFor ?? '-'}`;
-  const how = `last ${lastTerm}/${lastIndex}, durable ${durableIndex}`;
+  const members = `of ${printConfiguration(status.configuration)}`;
+  const how = `${first}last ${lastTerm}/${lastIndex}, durable ${durableIndex}`;
   return [
-    `${who}, ${how}, commit ${commitIndex}, applied ${appliedIndex}`,
+    `${who}, ${members}, ${how}, commit ${commitIndex}, applied ${appliedIndex}`,
     ...[...status.progress].map(([id, { mode, matchIndex, nextIndex }]) => {
       return `${self}: knows ${id} ${mode} match=${matchIndex} next=${nextIndex}`;
     }),

@@ -41,6 +41,8 @@ t.test('a mistake in a scenario names its file and line', async (t) => {
     ['nodes a', 'mine.txt:4: a is there already'],
     ['add dd', 'mine.txt:4: "dd" is no single letter'],
     ['add d timeouts=9', 'mine.txt:4: timeouts are from 10 to 19 ticks'],
+    ['change a forget b', 'mine.txt:4: no change is called "forget"'],
+    ['fetch a', 'mine.txt:4: a fetches nothing'],
     ['receive a shout from=b term=1', 'mine.txt:4: no message is called "shout"'],
     ['receive a vote term=1 last=0/0', 'mine.txt:4: from= is missing'],
     ['receive a vote from=b term=1', 'mine.txt:4: last= is missing'],
@@ -63,7 +65,7 @@ t.test('what happens is written below a rule, and the rest is left as it was', a
       '# Mine.\n',
       '# Three.\nnodes abc\ntick a 1\n----\nnothing\n',
       'status a\n----',
-      'a: follower at term 0, leader -, vote -, last 0/0, durable 0, commit 0, applied 0\n',
+      'a: follower at term 0, leader -, vote -, of abc, last 0/0, durable 0, commit 0, applied 0\n',
     ].join('\n'),
   );
 });
