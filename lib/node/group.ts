@@ -36,6 +36,7 @@ import { asFault, nodeClosed, storageFailed } from './faults.js';
 import { GroupCalls, type GroupCallsOptions } from './group-calls.js';
 import { GroupDisk } from './group-disk.js';
 import type { LoadedGroup } from './loaded-group.js';
+import { memberOf, Transfers } from './transfers.js';
 
 export interface GroupOptions {
   readonly id: GroupId;
@@ -55,7 +56,10 @@ export interface GroupOptions {
     GroupCallsOptions,
     'callTimeoutMs' | 'maxPendingCalls' | 'maxCommandBytes' | 'ask' | 'explainNoLeader' | 'onBusy'
   >;
-  readonly send: (message: Message) => void;
+  /** Best effort. False when it was certainly not sent. */
+  readonly send: (message: Message) => boolean;
+  /** The longest that a leader that closes waits for another, in milliseconds. */
+  readonly handOverMs: number;
   readonly onConfigured: (configuration: Configuration) => void;
   /** The group has stopped by itself and will not come back. */
   readonly onFault: (error: QuorateError) => void;
@@ -80,6 +84,7 @@ const FOUNDING_TERM = 1;
  */
 export class Group {
   readonly calls: GroupCalls;
+  readonly transfers: Transfers;
   /** Resolves when the group has stopped; never rejects. */
   readonly closed: Promise<GroupEnd>;
   readonly #options: GroupOptions;
@@ -87,6 +92,8 @@ export class Group {
   readonly #applier: Applier;
   #raft: Raft;
   #inbox: Input[] = [];
+  /** What comes after the proposals of the turn, so that it does not refuse them. */
+  #lastInputs: Input[] = [];
   #turnIsDue = false;
   #stopped = false;
   #founding = false;
@@ -118,6 +125,16 @@ export class Group {
       leader: () => this.#leader,
       appliedIndex: () => this.#appliedIndex,
       onWork: () => this.#schedule(),
+    });
+    this.transfers = new Transfers({
+      self: options.self,
+      group: options.id,
+      calls: this.calls,
+      configuration: () => this.#raft.status().configuration,
+      begin: (transferId, to) => {
+        this.#lastInputs.push({ kind: 'transferLeadership', transferId, to });
+        this.#schedule();
+      },
     });
     this.#applier = new Applier({
       machine,
@@ -178,14 +195,24 @@ export class Group {
   }
 
   receive(message: Message): void {
-    if (!this.#founding) this.#enqueue({ kind: 'receive', message });
+    // It could not keep its own vote: others are asked in their turn.
+    if (this.#founding || (message.kind === 'timeoutNow' && this.#isDiskSlow())) return;
+    this.#enqueue({ kind: 'receive', message });
   }
 
-  /** The connections to a node broke: if it leads, it has probably died. */
-  peerBroken(peer: NodeId): void {
-    const leader = this.#leader;
-    if (leader === null || nodeIdOf(leader) !== peer) return;
-    this.#enqueue({ kind: 'leaderLost', leader });
+  /** The last connection to a node is gone. */
+  peerLost(peer: NodeId, saidGoodbye: boolean): void {
+    const member = memberOf(this.#raft.status().configuration, peer);
+    if (member !== null) this.#enqueue({ kind: 'peerLost', member, saidGoodbye });
+  }
+
+  /**
+   * Takes no calls any more, and resolves when another member leads, or is not going to soon. Where this
+   * one does not lead, at once.
+   */
+  async handOver(): Promise<void> {
+    if (this.#role !== 'leader' || this.#stopped) return this.calls.refuseNew(nodeClosed());
+    await this.transfers.handOver(this.#options.handOverMs);
   }
 
   /** Stands for election without waiting for a timeout. */
@@ -253,6 +280,7 @@ export class Group {
     try {
       for (const input of this.#inbox.splice(0)) this.#step(input);
       this.#stepCalls();
+      for (const input of this.#lastInputs.splice(0)) this.#step(input);
       this.#disk.start();
       this.#applySome();
     } catch (error) {
@@ -286,7 +314,7 @@ export class Group {
       case 'write':
         return this.#disk.add(effect);
       case 'send':
-        return this.#options.send(effect.message);
+        return this.#send(effect.message);
       case 'apply':
         return this.#applier.add(effect.entries);
       case 'proposed':
@@ -302,6 +330,8 @@ export class Group {
       case 'changeAppended':
       case 'changeRejected':
         return;
+      case 'transferRefused':
+        return this.transfers.refused(effect.transferId, effect.reason);
       case 'configured':
         return this.#configured(effect.configuration);
       case 'became':
@@ -313,6 +343,11 @@ export class Group {
       default:
         return unreachable(effect);
     }
+  }
+
+  #send(message: Message): void {
+    const isSent = this.#options.send(message);
+    if (!isSent && message.kind === 'timeoutNow') this.transfers.notSent();
   }
 
   #applySome(): void {
@@ -343,6 +378,7 @@ export class Group {
     }
     if (leader === hadLeader) return;
     this.calls.leaderChanged();
+    if (leader !== null) this.transfers.led(leader);
     const id = leader === null ? null : nodeIdOf(leader);
     logger.info({ event: 'raft.leaderChanged', leader: id, term }, 'The leader has changed.');
     events.emit('raft.leaderChanged', () => ({ ...origin, leader: id, term }));

@@ -31,8 +31,8 @@ export interface PeerLinkOptions {
   /** Makes the cluster this node's own, durably. */
   readonly adopt: (clusterId: string) => Promise<void>;
   readonly onPeerConnected: () => void;
-  /** The last connection to the peer broke: nobody said goodbye. */
-  readonly onPeerBroken: (peer: NodeId) => void;
+  /** The last connection to the peer is gone. */
+  readonly onPeerLost: (peer: NodeId, saidGoodbye: boolean) => void;
 }
 
 /** How long a question before the cluster exists waits for its answer. */
@@ -70,9 +70,7 @@ export class PeerLink {
       random,
       logger,
       events,
-      onPeerLost: (peer, reason) => {
-        if (reason !== 'goodbye') options.onPeerBroken(peer);
-      },
+      onPeerLost: (peer, reason) => options.onPeerLost(peer, reason === 'goodbye'),
     });
     this.#link.handle('raft', { receive: (sender, payload) => this.#onRaft(sender, payload) });
     this.#link.handle('kv', { request: (_, payload) => this.#onCall(payload) });
@@ -103,11 +101,15 @@ export class PeerLink {
     this.#link.setPeers(book);
   }
 
-  /** Best effort. Entries travel on a lane of their own, so that they do not delay heartbeats. */
-  send(message: Message): void {
+  /**
+   * Best effort. False when it was certainly not sent. Entries travel on a lane of their own, so that
+   * they do not delay heartbeats.
+   */
+  send(message: Message): boolean {
     const { clock, timing } = this.#options.settings;
-    if (timing.networkDelayMs === 0) this.#transmit(message);
-    else clock.after(timing.networkDelayMs, () => this.#transmit(message)).keepAlive(false);
+    if (timing.networkDelayMs === 0) return this.#transmit(message);
+    clock.after(timing.networkDelayMs, () => this.#transmit(message)).keepAlive(false);
+    return true;
   }
 
   async ask(peer: NodeId, call: PeerCall, timeoutMs: number): Promise<PeerAnswer> {
@@ -131,9 +133,9 @@ export class PeerLink {
     return this.#link.close();
   }
 
-  #transmit(message: Message): void {
+  #transmit(message: Message): boolean {
     const lane = message.kind === 'append' ? 'bulk' : 'control';
-    this.#link.send(nodeIdOf(message.to), 'raft', encodeRaftMessage(message), lane);
+    return this.#link.send(nodeIdOf(message.to), 'raft', encodeRaftMessage(message), lane);
   }
 
   #onRaft(sender: Sender, payload: Uint8Array): void {
@@ -189,7 +191,11 @@ export class PeerLink {
     const group = this.#options.group(call.group);
     if (group === null) throw notOpen(nodeIdOf(this.#self), call.group);
     const timeoutMs = Math.max(1, call.timeoutMs);
-    return encodePeerAnswer(await group.calls.serve(call, { timeoutMs }));
+    if (call.kind !== 'transfer') {
+      return encodePeerAnswer(await group.calls.serve(call, { timeoutMs }));
+    }
+    await group.transfers.serve(call.to, { timeoutMs });
+    return encodePeerAnswer({ kind: 'transfer' });
   }
 
   async #onProbe(payload: Uint8Array): Promise<Uint8Array> {

@@ -297,6 +297,7 @@ t.test('random schedules keep every promise, and heal', async (t) => {
     'commits',
     'reads',
     'truncations',
+    'transfers',
     'oldTermCommits',
     'lostWrites',
     'changes',

@@ -202,7 +202,7 @@ function elect(stage: Stage, words: Words): void {
 /** `disconnect b a`: the connections of b to its leader a break, and b is told so. */
 function disconnect(stage: Stage, words: Words): void {
   const id = upMember(stage, words);
-  stage.step(id, { kind: 'leaderLost', leader: member(stage, words) });
+  stage.step(id, { kind: 'peerLost', member: member(stage, words), saidGoodbye: false });
 }
 
 /** `propose a x y`: two commands in one proposal. */

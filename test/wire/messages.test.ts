@@ -127,6 +127,8 @@ const raft: Case<Message> = {
       kind: 'snapshotOffer',
       snapshot: { id: '0000000000000011-s1', index: 11, term: 6 },
     },
+    timeoutNow: { ...head, kind: 'timeoutNow' },
+    transferVote: { ...head, kind: 'vote', lastIndex: 14, lastTerm: 7, isTransfer: true },
     withoutIncarnation: { ...head, from: 'n1', to: 'n2', kind: 'voteReply', granted: true },
   },
 };
@@ -166,6 +168,8 @@ const peerCalls: Case<ReturnType<typeof decodePeerCall>> = {
       timeoutMs: 5000,
     },
     readIndex: { kind: 'readIndex', group: 'default', timeoutMs: 5000 },
+    transfer: { kind: 'transfer', group: 'default', to: 'n2', timeoutMs: 5000 },
+    transferToAny: { kind: 'transfer', group: 'default', to: null, timeoutMs: 5000 },
   },
 };
 
@@ -175,6 +179,7 @@ const peerAnswers: Case<ReturnType<typeof decodePeerAnswer>> = {
   values: {
     proposed: { kind: 'propose', result: bytes(7) },
     readReady: { kind: 'readIndex', index: 14 },
+    transferred: { kind: 'transfer' },
   },
 };
 
