@@ -40,6 +40,17 @@ export interface GroupCallsOptions {
   readonly onBusy: (busy: boolean) => void;
 }
 
+/** How a call is carried out: here, where this member leads, or by asking the leader. */
+export interface Route<T> {
+  readonly request: PeerCall;
+  /** `onNotLeader` is called where nothing was done, because this member leads no more. */
+  readonly here: (call: PendingCall<T>, onNotLeader: () => void) => void;
+  readonly answered: (call: PendingCall<T>, answer: PeerAnswer) => void;
+}
+
+/** What peers forward to the state machine. */
+export type DataCall = PeerCall & { readonly kind: 'propose' | 'readIndex' };
+
 /** The longest that a question between nodes can carry. */
 const MAX_TIMEOUT_MS = 2 ** 32 - 1;
 
@@ -66,6 +77,7 @@ export class GroupCalls {
   readonly #askedReads = new Set<readonly PendingCall<LogIndex>[]>();
   readonly #parked: ParkedCalls;
   #closed: QuorateError | null = null;
+  #refusing: QuorateError | null = null;
 
   constructor(options: GroupCallsOptions) {
     this.#options = options;
@@ -91,18 +103,31 @@ export class GroupCalls {
 
   /** Proposes here or not at all: on a node that does not lead it rejects with ERR_NOT_LEADER. */
   propose(command: Uint8Array, commandVersion: number, wait: WaitOptions): Promise<Uint8Array> {
-    return this.#begin<Uint8Array>('propose', wait, (call) => {
+    return this.begin<Uint8Array>('propose', wait, (call) => {
       this.#checkSize(command);
-      const onNotLeader = (): void => call.fail(this.#notLeader());
+      const onNotLeader = (): void => call.fail(this.notLeader());
       this.#queueProposal({ command, commandVersion, call, onNotLeader });
     });
   }
 
   /** Proposes wherever the leader is, one hop at most, and again while it was certainly rejected. */
   submit(command: Uint8Array, commandVersion: number, wait: WaitOptions): Promise<Uint8Array> {
-    return this.#begin<Uint8Array>('submit', wait, (call) => {
-      this.#checkSize(command);
-      this.#routeProposal(command, commandVersion, call);
+    const { group } = this.#options;
+    return this.route<Uint8Array>('submit', wait, {
+      request: { kind: 'propose', group, command, commandVersion, timeoutMs: 0 },
+      here: (call, onNotLeader) =>
+        this.#queueProposal({ command, commandVersion, call, onNotLeader }),
+      answered: (call, answer) => {
+        if (answer.kind === 'propose') call.resolve(answer.result);
+      },
+    });
+  }
+
+  /** Carries a call out where the leader is, one hop at most, and again while it was certainly rejected. */
+  route<T>(operation: string, wait: WaitOptions, route: Route<T>): Promise<T> {
+    return this.begin<T>(operation, wait, (call) => {
+      if (route.request.kind === 'propose') this.#checkSize(route.request.command);
+      this.#route(call, route);
     });
   }
 
@@ -111,17 +136,17 @@ export class GroupCalls {
    * index up to which it surely has. A follower asks the leader, one hop.
    */
   readBarrier(wait: WaitOptions): Promise<LogIndex> {
-    return this.#begin<LogIndex>('read', wait, (call) => this.#routeRead(call));
+    return this.begin<LogIndex>('read', wait, (call) => this.#routeRead(call));
   }
 
   /** Carries out what a peer forwarded. It is never forwarded again. */
-  async serve(request: PeerCall, wait: WaitOptions): Promise<PeerAnswer> {
+  async serve(request: DataCall, wait: WaitOptions): Promise<PeerAnswer> {
     if (request.kind === 'propose') {
       const { command, commandVersion } = request;
       return { kind: 'propose', result: await this.propose(command, commandVersion, wait) };
     }
-    const index = await this.#begin<LogIndex>('read', wait, (call) => {
-      this.#queueRead({ call, onNotLeader: () => call.fail(this.#notLeader()) });
+    const index = await this.begin<LogIndex>('read', wait, (call) => {
+      this.#queueRead({ call, onNotLeader: () => call.fail(this.notLeader()) });
     });
     return { kind: 'readIndex', index };
   }
@@ -235,20 +260,10 @@ export class GroupCalls {
     if (this.#options.leader() !== null) this.#parked.retryDue();
   }
 
-  /** Settles everything that waits, and refuses everything to come. */
-  close(reason: QuorateError): void {
-    this.#closed ??= reason;
-    this.#parked.clear();
-    this.#calls.failAll(({ outcome }) => withOutcome(reason, outcome));
-  }
-
-  /** Throws why, once the group has stopped. For what need not wait. */
-  checkOpen(): void {
-    if (this.#closed !== null) throw asRejected(this.#closed);
-  }
-
-  #begin<T>(operation: string, wait: WaitOptions, go: (call: PendingCall<T>) => void): Promise<T> {
-    if (this.#closed !== null) return Promise.reject(asRejected(this.#closed));
+  /** Opens a call and lets `go` carry it out. What `go` throws, the call rejects with. */
+  begin<T>(operation: string, wait: WaitOptions, go: (call: PendingCall<T>) => void): Promise<T> {
+    const refused = this.#closed ?? this.#refusing;
+    if (refused !== null) return Promise.reject(asRejected(refused));
     let call: PendingCall<T>;
     try {
       call = this.#calls.open<T>(operation, wait);
@@ -264,21 +279,42 @@ export class GroupCalls {
     return call.promise;
   }
 
-  #routeProposal(command: Uint8Array, commandVersion: number, call: PendingCall<Uint8Array>): void {
-    const { self, group } = this.#options;
+  /** Why a call that only the leader takes is refused here. */
+  notLeader(): QuorateError {
     const leader = this.#options.leader();
-    const again = (): void => this.#routeProposal(command, commandVersion, call);
-    const park = (): void => this.#parked.park(call, again);
+    const id = leader === null ? null : nodeIdOf(leader);
+    return new QuorateError('ERR_NOT_LEADER', {
+      message: `this node does not lead${id === null ? '' : `; ${id} does`}`,
+      leader: id === null ? null : { id, address: null },
+    });
+  }
+
+  /** Refuses everything to come; what waits goes on. */
+  refuseNew(reason: QuorateError): void {
+    this.#refusing ??= reason;
+  }
+
+  /** Settles everything that waits, and refuses everything to come. */
+  close(reason: QuorateError): void {
+    this.#closed ??= reason;
+    this.#parked.clear();
+    this.#calls.failAll(({ outcome }) => withOutcome(reason, outcome));
+  }
+
+  /** Throws why, once the group has stopped. For what need not wait. */
+  checkOpen(): void {
+    const refused = this.#closed ?? this.#refusing;
+    if (refused !== null) throw asRejected(refused);
+  }
+
+  #route<T>(call: PendingCall<T>, route: Route<T>): void {
+    const leader = this.#options.leader();
+    const park = (): void => this.#parked.park(call, () => this.#route(call, route));
     if (leader === null) return park();
-    if (leader === self) {
-      return this.#queueProposal({ command, commandVersion, call, onNotLeader: park });
-    }
-    const request: PeerCall = { kind: 'propose', group, command, commandVersion, timeoutMs: 0 };
+    if (leader === this.#options.self) return route.here(call, park);
     call.outcome = 'unknown';
-    this.#ask(leader, request, call.deadlineMs).then(
-      (answer) => {
-        if (answer.kind === 'propose') call.resolve(answer.result);
-      },
+    this.#ask(leader, route.request, call.deadlineMs).then(
+      (answer) => route.answered(call, answer),
       (error: QuorateError) => this.#afterFailure(call, error, park),
     );
   }
@@ -311,7 +347,7 @@ export class GroupCalls {
   async #ask(leader: MemberId, request: PeerCall, deadlineMs: number): Promise<PeerAnswer> {
     const { ask, clock } = this.#options;
     const timeoutMs = Math.min(Math.max(1, Math.ceil(deadlineMs - clock.now())), MAX_TIMEOUT_MS);
-    if (ask === null) throw this.#notLeader();
+    if (ask === null) throw this.notLeader();
     return await ask(nodeIdOf(leader), { ...request, timeoutMs }, timeoutMs);
   }
 
@@ -328,15 +364,6 @@ export class GroupCalls {
     if (command.length <= maxCommandBytes) return;
     throw new QuorateError('ERR_TOO_LARGE', {
       message: `the command has ${command.length} bytes; ${maxCommandBytes} is the limit`,
-    });
-  }
-
-  #notLeader(): QuorateError {
-    const leader = this.#options.leader();
-    const id = leader === null ? null : nodeIdOf(leader);
-    return new QuorateError('ERR_NOT_LEADER', {
-      message: `this node does not lead${id === null ? '' : `; ${id} does`}`,
-      leader: id === null ? null : { id, address: null },
     });
   }
 

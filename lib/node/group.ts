@@ -35,10 +35,8 @@ import { Applier } from './applier.js';
 import { asFault, nodeClosed, storageFailed } from './faults.js';
 import { GroupCalls, type GroupCallsOptions } from './group-calls.js';
 import { GroupDisk } from './group-disk.js';
-import { GroupSnapshots } from './group-snapshots.js';
-import type { FoundGroup, LoadedGroup } from './loaded-group.js';
-import type { Pull } from './snapshot-transfer.js';
-import type { SnapshotsOptions } from './snapshots.js';
+import type { LoadedGroup } from './loaded-group.js';
+import { memberOf, Transfers } from './transfers.js';
 
 export interface GroupOptions {
   readonly id: GroupId;
@@ -46,7 +44,7 @@ export interface GroupOptions {
   readonly storage: GroupStorage;
   readonly machine: StateMachine;
   readonly timing: RaftTiming;
-  readonly limits: RaftLimits & SnapshotsOptions['limits'];
+  readonly limits: RaftLimits;
   readonly checked: boolean;
   readonly clock: Clock;
   readonly random: () => number;
@@ -58,9 +56,10 @@ export interface GroupOptions {
     GroupCallsOptions,
     'callTimeoutMs' | 'maxPendingCalls' | 'maxCommandBytes' | 'ask' | 'explainNoLeader' | 'onBusy'
   >;
-  readonly send: (message: Message) => void;
-  /** Asks a member for a part of its snapshot; null without peers. */
-  readonly pull: Pull | null;
+  /** Best effort. False when it was certainly not sent. */
+  readonly send: (message: Message) => boolean;
+  /** The longest that a leader that closes waits for another, in milliseconds. */
+  readonly handOverMs: number;
   readonly onConfigured: (configuration: Configuration) => void;
   /** The group has stopped by itself and will not come back. */
   readonly onFault: (error: QuorateError) => void;
@@ -85,7 +84,7 @@ const FOUNDING_TERM = 1;
  */
 export class Group {
   readonly calls: GroupCalls;
-  readonly snapshots: GroupSnapshots;
+  readonly transfers: Transfers;
   /** Resolves when the group has stopped; never rejects. */
   readonly closed: Promise<GroupEnd>;
   readonly #options: GroupOptions;
@@ -93,6 +92,8 @@ export class Group {
   readonly #applier: Applier;
   #raft: Raft;
   #inbox: Input[] = [];
+  /** What comes after the proposals of the turn, so that it does not refuse them. */
+  #lastInputs: Input[] = [];
   #turnIsDue = false;
   #stopped = false;
   #founding = false;
@@ -101,14 +102,14 @@ export class Group {
   #appliedIndex: LogIndex = 0;
   #ended: (end: GroupEnd) => void = () => {};
 
-  constructor(options: GroupOptions, { loaded, snapshots: found }: FoundGroup) {
+  constructor(options: GroupOptions, loaded: LoadedGroup) {
     this.#options = options;
     const { clock, storage, machine } = options;
     this.closed = new Promise((resolve) => {
       this.#ended = resolve;
     });
     this.#raft = this.#newRaft(loaded);
-    this.#appliedIndex = loaded.snapshot?.index ?? loaded.compacted.index;
+    this.#appliedIndex = loaded.compacted.index;
     this.#disk = new GroupDisk({
       log: storage.log,
       state: storage.state,
@@ -125,16 +126,15 @@ export class Group {
       appliedIndex: () => this.#appliedIndex,
       onWork: () => this.#schedule(),
     });
-    this.snapshots = new GroupSnapshots({
-      ...options,
+    this.transfers = new Transfers({
+      self: options.self,
       group: options.id,
-      storage: storage.snapshots,
-      found,
-      raft: () => this.#raft,
-      compact: (index, term) => this.#disk.compact(index, term),
-      enqueue: (input) => this.#enqueue(input),
-      onRestored: (index) => this.#restored(index),
-      onFailed: (error) => this.#fail(error),
+      calls: this.calls,
+      configuration: () => this.#raft.status().configuration,
+      begin: (transferId, to) => {
+        this.#lastInputs.push({ kind: 'transferLeadership', transferId, to });
+        this.#schedule();
+      },
     });
     this.#applier = new Applier({
       machine,
@@ -195,14 +195,24 @@ export class Group {
   }
 
   receive(message: Message): void {
-    if (!this.#founding) this.#enqueue({ kind: 'receive', message });
+    // It could not keep its own vote: others are asked in their turn.
+    if (this.#founding || (message.kind === 'timeoutNow' && this.#isDiskSlow())) return;
+    this.#enqueue({ kind: 'receive', message });
   }
 
-  /** The connections to a node broke: if it leads, it has probably died. */
-  peerBroken(peer: NodeId): void {
-    const leader = this.#leader;
-    if (leader === null || nodeIdOf(leader) !== peer) return;
-    this.#enqueue({ kind: 'leaderLost', leader });
+  /** The last connection to a node is gone. */
+  peerLost(peer: NodeId, saidGoodbye: boolean): void {
+    const member = memberOf(this.#raft.status().configuration, peer);
+    if (member !== null) this.#enqueue({ kind: 'peerLost', member, saidGoodbye });
+  }
+
+  /**
+   * Takes no calls any more, and resolves when another member leads, or is not going to soon. Where this
+   * one does not lead, at once.
+   */
+  async handOver(): Promise<void> {
+    if (this.#role !== 'leader' || this.#stopped) return this.calls.refuseNew(nodeClosed());
+    await this.transfers.handOver(this.#options.handOverMs);
   }
 
   /** Stands for election without waiting for a timeout. */
@@ -227,7 +237,7 @@ export class Group {
    */
   async close(cause: QuorateError | null): Promise<void> {
     this.#stop(cause);
-    await Promise.all([this.snapshots.stop(), this.#disk.stop()]);
+    await this.#disk.stop();
   }
 
   /**
@@ -270,6 +280,7 @@ export class Group {
     try {
       for (const input of this.#inbox.splice(0)) this.#step(input);
       this.#stepCalls();
+      for (const input of this.#lastInputs.splice(0)) this.#step(input);
       this.#disk.start();
       this.#applySome();
     } catch (error) {
@@ -303,9 +314,8 @@ export class Group {
       case 'write':
         return this.#disk.add(effect);
       case 'send':
-        return this.#options.send(effect.message);
+        return this.#send(effect.message);
       case 'apply':
-        this.snapshots.handed(effect.entries);
         return this.#applier.add(effect.entries);
       case 'proposed':
         return this.calls.placed(effect.term, effect.firstIndex);
@@ -316,13 +326,12 @@ export class Group {
       case 'readRejected':
         return this.calls.readRefused(effect.readId);
       case 'fetchSnapshot':
-        return this.snapshots.fetch(effect);
       case 'restore':
-        this.#applier.hold();
-        return this.snapshots.restore(effect);
       case 'changeAppended':
       case 'changeRejected':
         return;
+      case 'transferRefused':
+        return this.transfers.refused(effect.transferId, effect.reason);
       case 'configured':
         return this.#configured(effect.configuration);
       case 'became':
@@ -336,21 +345,14 @@ export class Group {
     }
   }
 
+  #send(message: Message): void {
+    const isSent = this.#options.send(message);
+    if (!isSent && message.kind === 'timeoutNow') this.transfers.notSent();
+  }
+
   #applySome(): void {
     const index = this.#applier.run();
-    if (index !== null) this.#applied(index);
-    this.snapshots.check();
-  }
-
-  #restored(index: LogIndex): void {
-    if (this.#stopped) return;
-    this.#applier.release();
-    this.calls.proposals.covered(index);
-    this.#applied(index);
-    this.#schedule();
-  }
-
-  #applied(index: LogIndex): void {
+    if (index === null) return;
     count(this.#options.metrics, 'quorate_entries_applied_total', index - this.#appliedIndex);
     this.#appliedIndex = index;
     this.#step({ kind: 'applied', index });
@@ -376,6 +378,7 @@ export class Group {
     }
     if (leader === hadLeader) return;
     this.calls.leaderChanged();
+    if (leader !== null) this.transfers.led(leader);
     const id = leader === null ? null : nodeIdOf(leader);
     logger.info({ event: 'raft.leaderChanged', leader: id, term }, 'The leader has changed.');
     events.emit('raft.leaderChanged', () => ({ ...origin, leader: id, term }));

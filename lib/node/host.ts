@@ -33,6 +33,9 @@ interface Hosted {
   readonly founding: Founding;
 }
 
+/** The longest that closing waits for another leader, whatever the timing. */
+const MAX_HAND_OVER_MS = 2000;
+
 /** How long closing waits for a disk that does not answer. */
 const CLOSE_WAIT_MS = 5000;
 
@@ -115,9 +118,9 @@ export class Host implements AsyncDisposable {
       });
     }
     this.#opened.add(id);
-    const found = await loadGroup(id, this.#settings.storage.group(id), machine);
+    const loaded = await loadGroup(id, this.#settings.storage.group(id));
     this.#checkOpen();
-    const group = new Group(this.#groupOptions(id, machine, maxCommandBytes), found);
+    const group = new Group(this.#groupOptions(id, machine, maxCommandBytes), loaded);
     this.#admit(group);
     return group;
   }
@@ -126,8 +129,9 @@ export class Host implements AsyncDisposable {
   async closeGroup(id: GroupId): Promise<void> {
     const hosted = this.#groups.get(id);
     if (hosted === undefined) return;
-    this.#groups.delete(id);
     hosted.founding.stop();
+    await hosted.group.handOver();
+    this.#groups.delete(id);
     await this.#noLongerThan(CLOSE_WAIT_MS, hosted.group.close(null));
   }
 
@@ -169,8 +173,8 @@ export class Host implements AsyncDisposable {
       onPeerConnected: () => {
         for (const { founding } of this.#groups.values()) founding.hurry();
       },
-      onPeerBroken: (peer) => {
-        for (const { group } of this.#groups.values()) group.peerBroken(peer);
+      onPeerLost: (peer, saidGoodbye) => {
+        for (const { group } of this.#groups.values()) group.peerLost(peer, saidGoodbye);
       },
     });
   }
@@ -210,8 +214,8 @@ export class Host implements AsyncDisposable {
         explainNoLeader: () => this.#explainNoLeader(id),
         onBusy: (busy) => this.#groupBusy(id, busy),
       },
-      send: (message) => links?.send(message),
-      pull: links === null ? null : (from, request) => links.pull(from, request),
+      send: (message) => links?.send(message) ?? false,
+      handOverMs: Math.min(timing.electionTimeoutMaxMs, MAX_HAND_OVER_MS),
       onConfigured: (configuration) => this.#onConfigured(id, configuration),
       onFault: (error) => this.#onFault(id, error),
     };
@@ -333,6 +337,7 @@ export class Host implements AsyncDisposable {
   }
 
   #onFault(id: GroupId, error: QuorateError): void {
+    if (this.#closing !== null) return this.#closeFailed(error);
     const { events, logger } = this.#settings;
     logger.fatal({ event: 'raft.faulted', nodeId: this.id, group: id, error }, error.message);
     events.emit('raft.faulted', () => ({ nodeId: this.id, group: id, error }));
@@ -350,8 +355,10 @@ export class Host implements AsyncDisposable {
   }
 
   async #shutDown(cause: QuorateError | null): Promise<void> {
-    this.#ticks.stop();
     const groups = [...this.#groups.values()];
+    // A leader that leaves hands over first, so that nobody has to wait for an election.
+    if (cause === null) await Promise.all(groups.map(({ group }) => group.handOver()));
+    this.#ticks.stop();
     for (const { founding } of groups) founding.stop();
     const closing = groups.map(({ group }) => group.close(cause));
     const unlinked = this.#orReport(this.#links?.close());
@@ -365,9 +372,13 @@ export class Host implements AsyncDisposable {
     try {
       await work;
     } catch (error) {
-      const fields = { event: 'node.closeFailed', nodeId: this.id, error };
-      this.#settings.logger.error(fields, 'A part of the node did not close.');
+      this.#closeFailed(error);
     }
+  }
+
+  #closeFailed(error: unknown): void {
+    const fields = { event: 'node.closeFailed', nodeId: this.id, error };
+    this.#settings.logger.error(fields, 'A part of the node did not close.');
   }
 
   /** A disk or socket that hangs does not keep the node from closing. */

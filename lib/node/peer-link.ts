@@ -8,19 +8,13 @@ import {
   decodePeerCall,
   decodeProbe,
   decodeRaftMessage,
-  decodeSnapshotChunk,
-  decodeSnapshotRequest,
   encodePeerAnswer,
   encodePeerCall,
   encodeProbe,
   encodeRaftMessage,
-  encodeSnapshotChunk,
-  encodeSnapshotRequest,
   type PeerAnswer,
   type PeerCall,
   type Probe,
-  type SnapshotChunk,
-  type SnapshotRequest,
 } from '../wire/index.js';
 import { notOpen, storageFailed } from './faults.js';
 import type { Group } from './group.js';
@@ -37,14 +31,12 @@ export interface PeerLinkOptions {
   /** Makes the cluster this node's own, durably. */
   readonly adopt: (clusterId: string) => Promise<void>;
   readonly onPeerConnected: () => void;
-  /** The last connection to the peer broke: nobody said goodbye. */
-  readonly onPeerBroken: (peer: NodeId) => void;
+  /** The last connection to the peer is gone. */
+  readonly onPeerLost: (peer: NodeId, saidGoodbye: boolean) => void;
 }
 
 /** How long a question before the cluster exists waits for its answer. */
 const PROBE_TIMEOUT_MS = 1000;
-/** How long a part of a snapshot is waited for, before it is asked for again. */
-const CHUNK_TIMEOUT_MS = 2000;
 
 /** A node's side of the link: which channel carries what, who may be heard, and where everybody is. */
 export class PeerLink {
@@ -78,13 +70,10 @@ export class PeerLink {
       random,
       logger,
       events,
-      onPeerLost: (peer, reason) => {
-        if (reason !== 'goodbye') options.onPeerBroken(peer);
-      },
+      onPeerLost: (peer, reason) => options.onPeerLost(peer, reason === 'goodbye'),
     });
     this.#link.handle('raft', { receive: (sender, payload) => this.#onRaft(sender, payload) });
     this.#link.handle('kv', { request: (_, payload) => this.#onCall(payload) });
-    this.#link.handle('snapshot', { request: (_, payload) => this.#onSnapshotRequest(payload) });
     this.#link.handle('admin', { request: (_, payload) => this.#onProbe(payload) });
   }
 
@@ -112,24 +101,20 @@ export class PeerLink {
     this.#link.setPeers(book);
   }
 
-  /** Best effort. Entries travel on a lane of their own, so that they do not delay heartbeats. */
-  send(message: Message): void {
+  /**
+   * Best effort. False when it was certainly not sent. Entries travel on a lane of their own, so that
+   * they do not delay heartbeats.
+   */
+  send(message: Message): boolean {
     const { clock, timing } = this.#options.settings;
-    if (timing.networkDelayMs === 0) this.#transmit(message);
-    else clock.after(timing.networkDelayMs, () => this.#transmit(message)).keepAlive(false);
+    if (timing.networkDelayMs === 0) return this.#transmit(message);
+    clock.after(timing.networkDelayMs, () => this.#transmit(message)).keepAlive(false);
+    return true;
   }
 
   async ask(peer: NodeId, call: PeerCall, timeoutMs: number): Promise<PeerAnswer> {
     return decodePeerAnswer(
       await this.#link.request(peer, 'kv', encodePeerCall(call), { timeoutMs }),
-    );
-  }
-
-  async pull(from: MemberId, request: SnapshotRequest): Promise<SnapshotChunk> {
-    const options = { timeoutMs: CHUNK_TIMEOUT_MS };
-    const payload = encodeSnapshotRequest(request);
-    return decodeSnapshotChunk(
-      await this.#link.request(nodeIdOf(from), 'snapshot', payload, options),
     );
   }
 
@@ -148,9 +133,9 @@ export class PeerLink {
     return this.#link.close();
   }
 
-  #transmit(message: Message): void {
+  #transmit(message: Message): boolean {
     const lane = message.kind === 'append' ? 'bulk' : 'control';
-    this.#link.send(nodeIdOf(message.to), 'raft', encodeRaftMessage(message), lane);
+    return this.#link.send(nodeIdOf(message.to), 'raft', encodeRaftMessage(message), lane);
   }
 
   #onRaft(sender: Sender, payload: Uint8Array): void {
@@ -206,14 +191,11 @@ export class PeerLink {
     const group = this.#options.group(call.group);
     if (group === null) throw notOpen(nodeIdOf(this.#self), call.group);
     const timeoutMs = Math.max(1, call.timeoutMs);
-    return encodePeerAnswer(await group.calls.serve(call, { timeoutMs }));
-  }
-
-  async #onSnapshotRequest(payload: Uint8Array): Promise<Uint8Array> {
-    const request = decodeSnapshotRequest(payload);
-    const group = this.#options.group(request.group);
-    if (group === null) throw notOpen(nodeIdOf(this.#self), request.group);
-    return encodeSnapshotChunk(await group.snapshots.serve(request));
+    if (call.kind !== 'transfer') {
+      return encodePeerAnswer(await group.calls.serve(call, { timeoutMs }));
+    }
+    await group.transfers.serve(call.to, { timeoutMs });
+    return encodePeerAnswer({ kind: 'transfer' });
   }
 
   async #onProbe(payload: Uint8Array): Promise<Uint8Array> {

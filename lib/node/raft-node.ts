@@ -25,6 +25,13 @@ export interface RaftNode extends AsyncDisposable {
   propose(command: Uint8Array, options?: WaitOptions): Promise<Uint8Array>;
   /** Asks the machine of this node, whoever leads. A machine that throws is ERR_MACHINE. */
   query(query: Uint8Array, options?: QueryOptions): Promise<Uint8Array>;
+  /**
+   * Hands leadership to the node `to`, or to the most caught-up voter. Any node takes the call. Resolves
+   * when the other leads. ERR_BUSY where that one is too far behind, ERR_TIMEOUT with outcome
+   * `'unknown'` where it did not take over within an election timeout. Meanwhile nothing is lost:
+   * proposals are refused with ERR_NOT_LEADER, which stores and clients try again by themselves.
+   */
+  transferLeadership(to?: NodeId, options?: WaitOptions): Promise<void>;
   /** What the node says of itself and its group now. */
   status(): NodeStatus;
   /** Resolves when there is a leader and this node has caught up with it. */
@@ -89,6 +96,10 @@ export class HostedRaftNode implements RaftNode {
       const message = `the state machine threw on a query: ${String(cause)}`;
       throw new QuorateError('ERR_MACHINE', { message, cause });
     }
+  }
+
+  transferLeadership(to?: NodeId, options: WaitOptions = {}): Promise<void> {
+    return this.#options.group.transfers.transfer(to ?? null, options);
   }
 
   status(): NodeStatus {

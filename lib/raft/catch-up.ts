@@ -10,6 +10,7 @@ import type { RaftState } from './state.js';
 export function noteHeard(state: RaftState, progress: Progress): void {
   progress.active = true;
   progress.heardTick = state.catchUp.tick;
+  progress.quietTicks = 0;
 }
 
 /** One tick of a leader. */

@@ -159,11 +159,12 @@ function retrySoon(state: RaftState): void {
 function requestVotes(state: RaftState, kind: 'preVote' | 'vote', term: Term): void {
   const { self, group } = state.options;
   const { lastIndex, lastTerm } = state.log;
+  const transfer = state.isTransferTarget ? { isTransfer: true } : {};
   for (const to of votersOf(configurationOf(state))) {
     if (to === self) continue;
     emit(state, {
       kind: 'send',
-      message: { kind, group, from: self, to, term, lastIndex, lastTerm },
+      message: { kind, group, from: self, to, term, lastIndex, lastTerm, ...transfer },
     });
   }
 }

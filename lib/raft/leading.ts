@@ -1,11 +1,13 @@
 import { noteHeard, tickCatchUp } from './catch-up.js';
+import { onLeaderLost } from './election.js';
 import { sendHeartbeats } from './heartbeat.js';
 import { hasQuorum } from './quorum.js';
 import { confirmReads } from './reads.js';
 import { becomeFollower } from './roles.js';
 import { offerNewest } from './snapshot.js';
 import { configurationOf, emit, type RaftState } from './state.js';
-import type { HeartbeatReply } from './types.js';
+import { refuseTransfer, tickTransfer } from './transfer.js';
+import type { HeartbeatReply, Input } from './types.js';
 
 /** A leader's pulse, and its doubt in itself (CheckQuorum, Thesis §6.2). */
 
@@ -17,16 +19,13 @@ export function tickLeader(state: RaftState): void {
     state.electionElapsedTicks = 0;
     if (!checkQuorum(state)) return;
   }
+  for (const progress of state.progress.values()) progress.quietTicks += 1;
+  tickTransfer(state);
   state.heartbeatElapsedTicks += 1;
   if (state.heartbeatElapsedTicks < heartbeatTicks) return;
   state.heartbeatElapsedTicks = 0;
   emit(state, { kind: 'heartbeatTimedOut' });
   sendHeartbeats(state);
-}
-
-/** Leads no more, and follows nobody yet. The term is kept: what the leader acknowledged stays true. */
-export function resign(state: RaftState): void {
-  if (state.role === 'leader') becomeFollower(state, state.hardState.term, null);
 }
 
 export function onHeartbeatReply(state: RaftState, reply: HeartbeatReply): void {
@@ -39,6 +38,16 @@ export function onHeartbeatReply(state: RaftState, reply: HeartbeatReply): void 
   if (reply.readRound <= progress.readRound) return;
   progress.readRound = reply.readRound;
   confirmReads(state);
+}
+
+/** A member that cannot be reached is handed nothing; one that said goodbye does not come back soon. */
+export function onPeerLost(state: RaftState, input: Input & { kind: 'peerLost' }): void {
+  const { member, saidGoodbye } = input;
+  const progress = state.progress.get(member);
+  if (progress !== undefined) {
+    progress.quietTicks = state.options.timing.electionMaxTicks;
+    if (state.transfer?.to === member) refuseTransfer(state, 'lagging');
+  } else if (!saidGoodbye) onLeaderLost(state, member);
 }
 
 /** Steps down when no quorum was heard from for a whole election timeout. */

@@ -4,8 +4,8 @@ import { configurationVersion, encodeConfiguration } from './configuration.js';
 import { forgetRemoved } from './membership.js';
 import { isVoter, membersOf } from './quorum.js';
 import { appendOwn } from './replication.js';
-import { becomeFollower } from './roles.js';
 import { configurationOf, emit, inForce, type RaftState } from './state.js';
+import { resign } from './transfer.js';
 import type { ChangeRejection, Configuration, Input, MembershipChange } from './types.js';
 
 /** Changes of the members, by joint consensus (Raft §6), one at a time. */
@@ -43,13 +43,13 @@ export function settleRemovals(state: RaftState): void {
   const { index, configuration } = inForce(state);
   if (index > state.commitIndex) return;
   forgetRemoved(state);
-  if (!isVoter(configuration, state.options.self)) {
-    becomeFollower(state, state.hardState.term, null);
-  }
+  // Who leaves hands over, so that nobody has to find out by waiting.
+  if (!isVoter(configuration, state.options.self)) resign(state);
 }
 
 function objection(state: RaftState, expect: string | null): ChangeRejection | null {
   if (state.role !== 'leader') return 'notLeader';
+  if (state.transfer !== null) return 'transferring';
   const { index, configuration } = inForce(state);
   if (expect !== null && expect !== configurationVersion(configuration)) return 'versionMismatch';
   // A predecessor's change may be committed by others without this leader knowing. Until an entry of

@@ -30,6 +30,8 @@ export interface Progress {
   active: boolean;
   /** Which of the leader's ticks was the last before it was heard from; null for never. */
   heardTick: number | null;
+  /** Ticks since it was heard from, or since this member leads. */
+  quietTicks: number;
   /** The latest read round that this member has confirmed. */
   readRound: number;
 }
@@ -48,6 +50,7 @@ export function newProgress(lastIndex: LogIndex): Progress {
     inflightBytes: 0,
     active: false,
     heardTick: null,
+    quietTicks: 0,
     readRound: 0,
   };
 }

@@ -1,10 +1,9 @@
-import { assert, type LogIndex, unreachable } from '../base/index.js';
+import { assert, unreachable } from '../base/index.js';
 import { advanceCommit, handOver, onApplied } from './commit.js';
 import { NO_CONFIGURATION } from './configuration.js';
 import {
   campaign,
   isStickyToLeader,
-  onLeaderLost,
   onPreVote,
   onPreVoteReply,
   onVote,
@@ -15,7 +14,7 @@ import {
 } from './election.js';
 import { onAppend, onHeartbeat, refuseLeader } from './following.js';
 import { checkInvariants } from './invariants.js';
-import { onHeartbeatReply, resign, tickLeader } from './leading.js';
+import { onHeartbeatReply, onPeerLost, tickLeader } from './leading.js';
 import { RaftLog } from './log.js';
 import { placedConfigurations } from './membership.js';
 import { leaveJoint, onChangeMembership, settleRemovals } from './membership-change.js';
@@ -31,6 +30,7 @@ import {
   trimLog,
 } from './snapshot.js';
 import { configurationOf, type DurablePromise, emit, type RaftState } from './state.js';
+import { advanceTransfer, onTimeoutNow, onTransfer, resign } from './transfer.js';
 import type {
   Effect,
   Input,
@@ -101,15 +101,6 @@ export class Raft {
     };
   }
 
-  /** Bytes of the entries that are held in memory. */
-  get logBytes(): number {
-    return this.#state.log.bytes;
-  }
-
-  get appliedIndex(): LogIndex {
-    return this.#state.appliedIndex;
-  }
-
   /** What a snapshot of the state machine says of itself, taken now: as of `appliedIndex`. */
   snapshotPosition(): SnapshotPosition {
     return positionToSnapshot(this.#state);
@@ -120,8 +111,11 @@ export class Raft {
     const state = this.#state;
     if (state.role === 'leader') leaveJoint(state);
     flushWrites(state, (promise) => keepPromise(state, promise));
-    if (state.role === 'leader') replicate(state);
-    if (state.role === 'leader') settleRemovals(state);
+    if (state.role === 'leader') {
+      replicate(state);
+      settleRemovals(state);
+      advanceTransfer(state);
+    }
     handOver(state);
   }
 }
@@ -144,8 +138,8 @@ function dispatch(state: RaftState, input: Input): void {
       return onRead(state, input.readId);
     case 'campaign':
       return campaign(state);
-    case 'leaderLost':
-      return onLeaderLost(state, input.leader);
+    case 'peerLost':
+      return onPeerLost(state, input);
     case 'resign':
       return resign(state);
     case 'snapshotTaken':
@@ -156,6 +150,8 @@ function dispatch(state: RaftState, input: Input): void {
       return onSnapshotFetched(state, input);
     case 'changeMembership':
       return onChangeMembership(state, input);
+    case 'transferLeadership':
+      return onTransfer(state, input);
     default:
       return unreachable(input);
   }
@@ -183,7 +179,7 @@ function moveToTerm(state: RaftState, message: Message): boolean {
       if (message.granted) return true; // Grants the term that this member asked for.
       break;
     case 'vote':
-      if (isStickyToLeader(state)) return false;
+      if (message.isTransfer !== true && isStickyToLeader(state)) return false;
       break;
     default:
       break;
@@ -223,6 +219,8 @@ function onCurrentMessage(state: RaftState, message: Message): void {
       return onHeartbeatReply(state, message);
     case 'snapshotOffer':
       return onSnapshotOffer(state, message);
+    case 'timeoutNow':
+      return onTimeoutNow(state, message);
     default:
       return unreachable(message);
   }
@@ -291,6 +289,9 @@ function initialState(options: RaftOptions): RaftState {
     termStartIndex: 0,
     catchUp: { tick: 0, index: 0, roundIndex: 0 },
     logTimeAnchor: { logTimeMs: 0, nowMs: 0 },
+    transfer: null,
+    isLeaseGone: false,
+    isTransferTarget: false,
     writes: [],
     nextWriteId: 1,
     unwritten: { hardState: false, reset: null, entries: [], promises: [] },

@@ -29,6 +29,11 @@ export function onPropose(state: RaftState, input: Input & { kind: 'propose' }):
     emit(state, { kind: 'proposalRejected', proposalId, reason: 'notLeader' });
     return;
   }
+  // What is appended now the next leader might not hold, and the transfer would have no end.
+  if (state.transfer !== null) {
+    emit(state, { kind: 'proposalRejected', proposalId, reason: 'transferring' });
+    return;
+  }
   // One that alone is over the limit passes when nothing else waits, or it never could.
   if (state.uncommittedBytes > state.options.limits.maxUncommittedBytes) {
     emit(state, { kind: 'proposalRejected', proposalId, reason: 'busy' });

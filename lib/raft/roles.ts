@@ -72,6 +72,9 @@ function enterRole(state: RaftState, role: Role): void {
   state.progress.clear();
   state.uncommittedBytes = 0;
   state.termStartIndex = 0;
+  state.transfer = null;
+  state.isLeaseGone = false;
+  state.isTransferTarget = false;
   state.heartbeatElapsedTicks = 0;
   resetElectionTimer(state);
 }

@@ -1,6 +1,7 @@
 import { at, type Entry, type LogIndex, type MemberId, type Term } from '../base/index.js';
 import type { RaftLog } from './log.js';
 import type { Progress } from './progress.js';
+import type { Transfer } from './transfer.js';
 import type {
   Configuration,
   Effect,
@@ -66,6 +67,13 @@ export interface RaftState {
   catchUp: CatchUp;
   /** Leader: what log time stood at which moment when its term began. */
   logTimeAnchor: { readonly logTimeMs: number; readonly nowMs: number };
+
+  /** Leader: the transfer under way, or null. */
+  transfer: Transfer | null;
+  /** Leader: somebody was told to stand in this term, so that no lease may be relied on any more. */
+  isLeaseGone: boolean;
+  /** Candidate: it stands because the leader told it to. */
+  isTransferTarget: boolean;
 
   /** Given to the disk and not yet done, oldest first, ids rising. */
   readonly writes: PendingWrite[];

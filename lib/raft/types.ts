@@ -55,6 +55,13 @@ export interface VoteRequest extends Addressed {
   readonly kind: 'preVote' | 'vote';
   readonly lastIndex: LogIndex;
   readonly lastTerm: Term;
+  /** Only of a vote: the leader told the candidate to stand, so nobody defends that leader. */
+  readonly isTransfer?: boolean | undefined;
+}
+
+/** Stand for election at once: the leader of this term hands over. */
+export interface TimeoutNow extends Addressed {
+  readonly kind: 'timeoutNow';
 }
 
 export interface VoteReply extends Addressed {
@@ -117,7 +124,8 @@ export type Message =
   | AppendRejected
   | Heartbeat
   | HeartbeatReply
-  | SnapshotOffer;
+  | SnapshotOffer
+  | TimeoutNow;
 
 /** A durable snapshot of one member's storage, and the last entry that it covers. */
 export interface SnapshotReference {
@@ -161,12 +169,22 @@ export type Input =
   /** Stand for election now, if this member may. A leader ignores it. */
   | { readonly kind: 'campaign' }
   /**
-   * The connections of `leader` ended without a goodbye: its process has probably died. This member
-   * forgets that it heard of it; nobody else does. Passed over where leases are on, or by a setting.
+   * The last connection to `member` is gone. Without a goodbye its process has probably died: whoever
+   * follows it forgets that it heard of it, and nobody else does. That is passed over where leases are
+   * on, or by a setting.
    */
-  | { readonly kind: 'leaderLost'; readonly leader: MemberId }
-  /** Stop leading: this member cannot keep up. Whoever else may stands in its place. */
+  | { readonly kind: 'peerLost'; readonly member: MemberId; readonly saidGoodbye: boolean }
+  /** Stop leading: this member cannot keep up. The most caught-up other is told to stand. */
   | { readonly kind: 'resign' }
+  /**
+   * Hand leadership to `to`, or to the most caught-up voter. Answered by `transferRefused`, at once or
+   * after an election timeout; otherwise by a `became` with another leader.
+   */
+  | {
+      readonly kind: 'transferLeadership';
+      readonly transferId: number;
+      readonly to: MemberId | null;
+    }
   /** A snapshot of this member's own state is durable: the log in memory may forget what it covers. */
   | { readonly kind: 'snapshotTaken'; readonly snapshot: SnapshotReference }
   /** A snapshot of this member cannot be read: another is offered in its place once there is one. */
@@ -217,6 +235,8 @@ export type ChangeRejection =
   | 'termNotCommitted'
   /** Another configuration is in force than the one that was expected. */
   | 'versionMismatch'
+  /** Leadership is being handed over. */
+  | 'transferring'
   | 'unknownMember'
   | 'alreadyMember'
   /** Only a learner is promoted, or put in the place of another. */
@@ -226,11 +246,24 @@ export type ChangeRejection =
   /** Nobody would be left to decide. */
   | 'noVoters';
 
+export type TransferRefusal =
+  | 'notLeader'
+  /** Another transfer is under way. */
+  | 'underWay'
+  /** No voter, or the leader itself. */
+  | 'noTarget'
+  /** Not heard from lately, or more than one window behind. */
+  | 'lagging'
+  /** An election timeout has passed, and this member still leads. */
+  | 'tookTooLong';
+
 export type RejectionReason =
   /** Not the leader; `leader` may be. */
   | 'notLeader'
   /** `maxUncommittedBytes` is reached. Reads are never refused for it: they share rounds. */
-  | 'busy';
+  | 'busy'
+  /** Leadership is being handed over: there will be another leader soon. */
+  | 'transferring';
 
 /**
  * Everything a member wants done. An effect may be carried out the moment it is returned: whatever
@@ -295,6 +328,12 @@ export type Effect =
       readonly kind: 'changeRejected';
       readonly changeId: number;
       readonly reason: ChangeRejection;
+    }
+  /** This member goes on as it was. */
+  | {
+      readonly kind: 'transferRefused';
+      readonly transferId: number;
+      readonly reason: TransferRefusal;
     }
   /** The configuration in force has changed; it takes effect when appended, not when committed. */
   | { readonly kind: 'configured'; readonly configuration: Configuration }

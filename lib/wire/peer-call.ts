@@ -35,12 +35,21 @@ export type PeerCall =
       /** How long the caller still waits. An unsigned 32-bit integer. */
       readonly timeoutMs: number;
     }
-  | { readonly kind: 'readIndex'; readonly group: GroupId; readonly timeoutMs: number };
+  | { readonly kind: 'readIndex'; readonly group: GroupId; readonly timeoutMs: number }
+  | {
+      readonly kind: 'transfer';
+      readonly group: GroupId;
+      /** Who is to lead; null for whoever is most caught up. */
+      readonly to: NodeId | null;
+      readonly timeoutMs: number;
+    };
 
 /** By the `kind` of the call. */
 export type PeerAnswer =
   | { readonly kind: 'propose'; readonly result: Uint8Array }
-  | { readonly kind: 'readIndex'; readonly index: LogIndex };
+  | { readonly kind: 'readIndex'; readonly index: LogIndex }
+  /** Another member leads. */
+  | { readonly kind: 'transfer' };
 
 /** Question and answer on channel `admin`: what a node says of itself before a cluster exists. */
 export interface Probe {
@@ -73,6 +82,11 @@ export function encodePeerCall(call: PeerCall): Uint8Array {
     }
     case 'readIndex':
       return encodeWith(quorate.v1.PeerCall, { readIndex: { group, timeoutMs } });
+    case 'transfer': {
+      const { to } = call;
+      assert(to === null || isName(to), 'a node id is a valid name');
+      return encodeWith(quorate.v1.PeerCall, { transfer: { group, to: to ?? '', timeoutMs } });
+    }
     default:
       return unreachable(call);
   }
@@ -91,6 +105,15 @@ export function decodePeerCall(bytes: Uint8Array): PeerCall {
         timeoutMs: timeoutMs ?? 0,
       };
     }
+    if (wire.transfer) {
+      const { group, to, timeoutMs } = wire.transfer;
+      return {
+        kind: 'transfer',
+        group: nameIn(group, 'a group id'),
+        to: (to ?? '') === '' ? null : nameIn(to, 'a node id'),
+        timeoutMs: timeoutMs ?? 0,
+      };
+    }
     const { group, timeoutMs } = present(wire.readIndex, 'a call known to this version');
     return { kind: 'readIndex', group: nameIn(group, 'a group id'), timeoutMs: timeoutMs ?? 0 };
   });
@@ -103,6 +126,8 @@ export function encodePeerAnswer(answer: PeerAnswer): Uint8Array {
     case 'readIndex':
       assert(isSafeUnsigned(answer.index), 'an index is a safe integer');
       return encodeWith(quorate.v1.PeerAnswer, { readIndex: { index: answer.index } });
+    case 'transfer':
+      return encodeWith(quorate.v1.PeerAnswer, { transfer: {} });
     default:
       return unreachable(answer);
   }
@@ -113,6 +138,7 @@ export function decodePeerAnswer(bytes: Uint8Array): PeerAnswer {
   try {
     return decodeWith(quorate.v1.PeerAnswer, bytes, (wire) => {
       if (wire.propose) return { kind: 'propose', result: ownBytes(wire.propose.result) };
+      if (wire.transfer) return { kind: 'transfer' };
       const { index } = present(wire.readIndex, 'an answer known to this version');
       return { kind: 'readIndex', index: safeInteger(index) };
     });

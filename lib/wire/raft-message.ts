@@ -56,8 +56,9 @@ function toWire(message: Message): WireMessage {
   switch (message.kind) {
     case 'preVote':
     case 'vote': {
-      const { lastIndex, lastTerm } = message;
-      return { ...head, [message.kind]: { lastIndex, lastTerm } };
+      const { lastIndex, lastTerm, isTransfer } = message;
+      const transfer = isTransfer === true ? { isTransfer } : {};
+      return { ...head, [message.kind]: { lastIndex, lastTerm, ...transfer } };
     }
     case 'preVoteReply':
     case 'voteReply':
@@ -83,6 +84,8 @@ function toWire(message: Message): WireMessage {
       const { id: snapshotId, index, term: lastTerm } = message.snapshot;
       return { ...head, snapshotOffer: { snapshotId, index, term: lastTerm } };
     }
+    case 'timeoutNow':
+      return { ...head, timeoutNow: {} };
     default:
       return unreachable(message);
   }
@@ -102,6 +105,7 @@ function fromWire(wire: quorate.v1.RaftMessage): Message {
         kind,
         lastIndex: safeInteger(body.lastIndex),
         lastTerm: safeInteger(body.lastTerm),
+        ...(body.isTransfer === true ? { isTransfer: true } : {}),
       };
     }
     case 'preVoteReply':
@@ -147,6 +151,8 @@ function fromWire(wire: quorate.v1.RaftMessage): Message {
       const snapshot = { id, index: safeInteger(body.index), term: safeInteger(body.term) };
       return { ...head, kind, snapshot };
     }
+    case 'timeoutNow':
+      return { ...head, kind };
     default:
       return unreachable(kind);
   }
@@ -188,6 +194,7 @@ function faultOf(message: Message): string | null {
     }
     case 'preVoteReply':
     case 'voteReply':
+    case 'timeoutNow':
       return null;
     default:
       return unreachable(message);

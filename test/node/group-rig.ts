@@ -97,7 +97,7 @@ export async function rig(options: RigOptions = {}): Promise<Rig> {
   const storage = engine.group('g');
   const { isNew = false } = options;
   if (!isNew) await finish(storage.state.save({ term: 1, votedFor: null }));
-  const found = await finish(loadGroup('g', storage, machine));
+  const loaded = await finish(loadGroup('g', storage));
   const entries = packEntries({ group: 'g', term: 1, firstIndex: 1, logTimeMs: 0 }, [
     { kind: 'configuration', commandVersion: 0, payload: encodeConfiguration(CONFIGURATION) },
   ]);
@@ -138,12 +138,12 @@ export async function rig(options: RigOptions = {}): Promise<Rig> {
         explainNoLeader: () => '',
         onBusy: () => {},
       },
-      send: (message) => outbox.push(message),
-      pull: null,
+      send: (message) => outbox.push(message) > 0,
+      handOverMs: 300,
       onConfigured: () => {},
       onFault: (error) => faults.push(error),
     },
-    { ...found, loaded: { ...found.loaded, entries: isNew ? [] : entries } },
+    { ...loaded, entries: isNew ? [] : entries },
   );
   const settle = async (): Promise<void> => {
     await time.elapse(0);

@@ -1,10 +1,15 @@
 import t from 'tap';
+import type { Input } from '../../lib/raft/index.js';
 import { Member, TIMING } from './harness.js';
 import {
+  accepted,
   append,
   heartbeat,
+  heartbeatReply,
+  lead,
   preVoteReply,
   preVoteRequest,
+  timeoutNow,
   voteReply,
   voteRequest,
 } from './messages.js';
@@ -75,7 +80,7 @@ t.test('a leader that is heard during a short wait ends it', async (t) => {
 
 t.test('a member whose leader broke its connections stands within a few ticks', async (t) => {
   const b = follower();
-  t.same(lines(b.step({ kind: 'leaderLost', leader: 'a' })), ['follower at term 2, leader -']);
+  t.same(lines(b.step(broke('a'))), ['follower at term 2, leader -']);
   t.ok(lines(b.tick(2)).includes('send c preVote term=3 last=2/1'));
 });
 
@@ -84,7 +89,7 @@ t.test('it grants what it would have refused for that leader, and nobody else do
   const c = follower('c');
   const before = lines(b.receive(preVoteRequest('c', 'b', 3, '2/1')));
   t.same(before, ['send c preVoteReply term=2 refused']);
-  b.step({ kind: 'leaderLost', leader: 'a' });
+  b.step(broke('a'));
   const after = lines(b.receive(preVoteRequest('c', 'b', 3, '2/1')));
   t.same(after, ['send c preVoteReply term=3 granted']);
   t.same(lines(c.receive(voteRequest('b', 'c', 3, '2/1'))), [], 'c still hears a');
@@ -92,7 +97,7 @@ t.test('it grants what it would have refused for that leader, and nobody else do
 
 t.test('a leader that lives after all is followed again, and nobody stands', async (t) => {
   const b = follower();
-  b.step({ kind: 'leaderLost', leader: 'a' });
+  b.step(broke('a'));
   b.receive(heartbeat('a', 'b', 2));
   t.equal(b.status.leader, 'a');
   t.same(lines(b.tick(TIMING.electionMinTicks - 1)), []);
@@ -102,9 +107,9 @@ t.test(
   'broken connections of somebody else, or of an earlier leader, change nothing',
   async (t) => {
     const b = follower();
-    t.same(lines(b.step({ kind: 'leaderLost', leader: 'c' })), []);
+    t.same(lines(b.step(broke('c'))), []);
     const a = candidate();
-    t.same(lines(a.step({ kind: 'leaderLost', leader: 'a' })), []);
+    t.same(lines(a.step(broke('a'))), []);
     t.same(lines(b.tick(TIMING.electionMinTicks)), []);
   },
 );
@@ -115,10 +120,144 @@ t.test('the hint is off where the configuration says so, and while leases are on
     { leaderLeaseMs: 50, closeHint: true },
   ]) {
     const b = follower('b', { configuration: { ...configurationOf('abc'), leadership } });
-    t.same(lines(b.step({ kind: 'leaderLost', leader: 'a' })), []);
+    t.same(lines(b.step(broke('a'))), []);
     t.equal(b.status.leader, 'a');
   }
 });
+
+t.test(
+  'a leader that hands over takes no proposals until it knows better (Thesis §3.10)',
+  async (t) => {
+    const a = leader();
+    t.same(lines(a.step(transfer('b'))), ['send b timeoutNow term=2']);
+    t.same(lines(a.propose(1, 'x')), ['proposal #1 rejected: transferring']);
+    // What is told once may be lost: it is told again, and after an election timeout no more.
+    t.ok(lines(a.tick(TIMING.heartbeatTicks)).includes('send b timeoutNow term=2'));
+    a.receive(heartbeatReply('b', 'a', 2));
+    const rest = lines(a.tick(TIMING.electionMaxTicks - TIMING.heartbeatTicks));
+    t.ok(rest.includes('transfer #1 refused: tookTooLong'));
+    t.ok(lines(a.propose(2, 'x')).includes('proposed #2 at 2/2'));
+  },
+);
+
+t.test('the chosen member is told to stand once it holds all that there is', async (t) => {
+  const a = leader();
+  a.propose(1, 'x');
+  a.finishWrites();
+  t.same(lines(a.step(transfer('b'))), []);
+  t.same(lines(a.receive(accepted('c', 'a', 2, 2))), [
+    'send b append term=2 prev=2/2 commit=2 []',
+    'send c append term=2 prev=2/2 commit=2 []',
+    'apply [2/2]',
+  ]);
+  t.ok(lines(a.receive(accepted('b', 'a', 2, 2))).includes('send b timeoutNow term=2'));
+});
+
+t.test('by itself a leader chooses the voter that is most caught up', async (t) => {
+  const a = leader();
+  a.propose(1, 'x');
+  a.receive(accepted('c', 'a', 2, 2));
+  t.ok(lines(a.step(transfer())).includes('send c timeoutNow term=2'));
+});
+
+t.test('leadership is handed to nobody but another voter that keeps up', async (t) => {
+  const configuration = configurationOf('abc', 'l');
+  const a = leader({ configuration });
+  a.receive(accepted('l', 'a', 2, 1));
+  for (const to of ['a', 'l', 'z']) {
+    t.same(lines(a.step(transfer(to))), ['transfer #1 refused: noTarget'], to);
+  }
+  const silent = leader();
+  for (let i = 0; i < TIMING.electionMinTicks; i += 1) {
+    silent.tick();
+    silent.receive(heartbeatReply('c', 'a', 2));
+  }
+  t.same(lines(silent.step(transfer('b'))), ['transfer #1 refused: lagging']);
+  const ahead = leader({ limits: { maxInflightBytes: 10 } });
+  ahead.propose(1, 'x');
+  ahead.propose(2, 'y');
+  t.same(lines(ahead.step(transfer('b'))), ['transfer #1 refused: lagging']);
+  t.same(lines(ahead.step(transfer())), ['transfer #1 refused: noTarget']);
+  t.same(lines(follower().step(transfer('c'))), ['transfer #1 refused: notLeader']);
+});
+
+t.test('a second transfer waits for the end of the first', async (t) => {
+  const a = leader();
+  a.step(transfer('b'));
+  t.same(lines(a.step({ kind: 'transferLeadership', transferId: 2, to: 'c' })), [
+    'transfer #2 refused: underWay',
+  ]);
+});
+
+t.test('a transfer to a member whose connections break ends at once', async (t) => {
+  const a = leader();
+  a.step(transfer('b'));
+  t.same(lines(a.step(broke('b'))), ['transfer #1 refused: lagging']);
+});
+
+t.test(
+  'who is told to stand asks for votes at once, and followers of the leader grant',
+  async (t) => {
+    const b = follower();
+    t.same(lines(b.receive(timeoutNow('a', 'b', 2))), [
+      'write #1 term=3 vote=b []',
+      'candidate at term 3, leader -',
+    ]);
+    const asked = b.finishWrites();
+    t.same(lines(asked), [
+      'send a vote term=3 last=2/1 transfer',
+      'send c vote term=3 last=2/1 transfer',
+    ]);
+    const c = follower('c');
+    for (const effect of asked) {
+      if (effect.kind === 'send' && effect.message.to === 'c') c.receive(effect.message);
+    }
+    t.same(lines(c.finishWrites()), ['send b voteReply term=3 granted']);
+  },
+);
+
+t.test('only the leader of the term can tell a follower to stand, and only a voter', async (t) => {
+  const b = follower();
+  t.same(lines(b.receive(timeoutNow('c', 'b', 2), timeoutNow('a', 'b', 1))), []);
+  const learner = follower('l', { configuration: configurationOf('abc', 'l') });
+  t.same(lines(learner.receive(timeoutNow('a', 'l', 2))), []);
+  const a = leader();
+  t.same(lines(a.receive(timeoutNow('b', 'a', 2))), [], 'a leader is none of them (schedule A16)');
+});
+
+t.test(
+  'a leader that hears of a later term from a TimeoutNow steps down (schedule A14)',
+  async (t) => {
+    const a = leader();
+    const seen = lines(a.receive(timeoutNow('b', 'a', 5)));
+    t.equal(a.status.term, 6, seen.join());
+    t.not(a.status.role, 'leader');
+  },
+);
+
+t.test('a leader that cannot keep up tells the most caught-up voter to stand', async (t) => {
+  const a = leader();
+  t.same(lines(a.step({ kind: 'resign' })), [
+    'send b timeoutNow term=2',
+    'follower at term 2, leader -',
+  ]);
+});
+
+/** `a` leads term 2, and b has all of its log. */
+function leader(options: ConstructorParameters<typeof Member>[1] = {}): Member {
+  const a = lead(new Member('a', { term: 1, ...options }));
+  a.finishWrites();
+  a.receive(accepted('b', 'a', 2, 1), accepted('c', 'a', 2, 1));
+  return a;
+}
+
+function transfer(to: string | null = null): Input {
+  return { kind: 'transferLeadership', transferId: 1, to };
+}
+
+function broke(member: string): Input {
+  return { kind: 'peerLost', member, saidGoodbye: false };
+}
 
 /** `a` of three, standing in term 2. */
 function candidate(): Member {

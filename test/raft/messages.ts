@@ -72,6 +72,10 @@ export function heartbeatReply(from: MemberId, to: MemberId, term: number, round
   return { kind: 'heartbeatReply', group: GROUP, from, to, term, readRound: round };
 }
 
+export function timeoutNow(from: MemberId, to: MemberId, term: number): Message {
+  return { kind: 'timeoutNow', group: GROUP, from, to, term };
+}
+
 /** Makes a member leader of its next term by the votes of `voters`. Its no-op is not yet written. */
 export function lead(member: Member, voters = 'b'): Member {
   const term = member.status.term + 1;

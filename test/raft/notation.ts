@@ -95,6 +95,8 @@ export function printEffect(effect: Effect): string {
       return `change #${effect.changeId} at ${effect.term}/${effect.index}`;
     case 'changeRejected':
       return `change #${effect.changeId} rejected: ${effect.reason}`;
+    case 'transferRefused':
+      return `transfer #${effect.transferId} refused: ${effect.reason}`;
     case 'configured':
       return `configured ${printConfiguration(effect.configuration)}`;
     case 'became':
@@ -112,8 +114,12 @@ export function printMessage(message: Message): string {
   const head = `${message.kind} term=${message.term}`;
   switch (message.kind) {
     case 'preVote':
-    case 'vote':
-      return `${head} last=${message.lastTerm}/${message.lastIndex}`;
+    case 'vote': {
+      const transfer = message.isTransfer === true ? ' transfer' : '';
+      return `${head} last=${message.lastTerm}/${message.lastIndex}${transfer}`;
+    }
+    case 'timeoutNow':
+      return head;
     case 'preVoteReply':
     case 'voteReply':
       return `${head} ${message.granted ? 'granted' : 'refused'}`;

@@ -1,7 +1,7 @@
 import t from 'tap';
-import { packEntries } from '../../lib/base/index.js';
-import { encodeConfiguration } from '../../lib/raft/index.js';
-import { Cluster, Member, TIMING } from './harness.js';
+import { encodeUtf8, packEntries } from '../../lib/base/index.js';
+import { encodeConfiguration, type Input } from '../../lib/raft/index.js';
+import { Cluster, Member, TIMING, touching } from './harness.js';
 import {
   accepted,
   append,
@@ -14,7 +14,7 @@ import {
   voteReply,
   voteRequest,
 } from './messages.js';
-import { configurationOf, GROUP, lines, run } from './notation.js';
+import { configurationOf, GROUP, lines, printLog, run } from './notation.js';
 
 /*
  * One sentence of the papers, one test. `Raft` is the extended paper, `Thesis` the dissertation.
@@ -83,6 +83,61 @@ t.test('Raft §5.1 terms', async (t) => {
 });
 
 t.test('Raft §5.2 leader election', async (t) => {
+  t.test('whatever a member was before a crash, it begins as a follower', async (t) => {
+    for (const member of membersOfEachRole()) {
+      const { term } = member.status;
+      member.restart(1);
+      t.match(member.status, { role: 'follower', leader: null });
+      t.ok(member.status.term >= term, 'and forgets no term that it spoke of');
+    }
+  });
+
+  t.test(
+    'the votes of a majority elect, and one less does not, of one to nine voters',
+    async (t) => {
+      for (let count = 1; count <= 9; count += 1) {
+        const voters = 'abcdefghi'.slice(0, count);
+        const others = [...voters.slice(1)];
+        const needed = Math.floor(count / 2);
+        const short = new Member('a', { voters });
+        lead(short, others.slice(0, needed).join(''));
+        t.equal(short.status.role, 'leader', `${needed} of ${others.length} others`);
+        if (needed === 0) continue;
+        const a = new Member('a', { voters });
+        a.campaign();
+        a.receive(...others.slice(0, needed).map((id) => preVoteReply(id, 'a', 1)));
+        a.finishWrites();
+        a.receive(...others.slice(0, needed - 1).map((id) => voteReply(id, 'a', 1)));
+        t.equal(a.status.role, 'candidate', `${needed - 1} of ${others.length} others`);
+      }
+    },
+  );
+
+  t.test('a candidate that hears from a leader of an earlier term goes on standing', async (t) => {
+    const candidate = new Member('a', { term: 4 });
+    candidate.campaign();
+    candidate.receive(preVoteReply('b', 'a', 5));
+    candidate.finishWrites();
+    t.same(lines(candidate.receive(append('c', 'a', 4), heartbeat('c', 'a', 4))), [
+      'send c heartbeatReply term=5 round=0',
+      'send c heartbeatReply term=5 round=0',
+    ]);
+    t.match(candidate.status, { role: 'candidate', term: 5, leader: null });
+    candidate.receive(voteReply('b', 'a', 5));
+    t.equal(candidate.status.role, 'leader');
+  });
+
+  t.test('a candidate that nobody answers stands again, in the next term', async (t) => {
+    const [, a] = membersOfEachRole();
+    const { term } = a.status;
+    t.equal(lines(a.tick(15))[0], 'election timed out');
+    a.receive(preVoteReply('b', 'a', term + 1));
+    t.same(lines(a.finishWrites()), [
+      `send b vote term=${term + 1} last=0/0`,
+      `send c vote term=${term + 1} last=0/0`,
+    ]);
+  });
+
   t.test('a member starts as a follower and stands when it hears from nobody', async (t) => {
     const a = new Member('a');
     t.match(a.status, { role: 'follower', term: 0, leader: null });
@@ -210,6 +265,77 @@ t.test('Raft §5.2 leader election', async (t) => {
 });
 
 t.test('Raft §5.3 log replication', async (t) => {
+  t.test('a member that does not lead takes no proposal, and appends nothing', async (t) => {
+    const [follower, candidate] = membersOfEachRole();
+    for (const member of [follower, candidate]) {
+      t.same(lines(member.propose(1, 'x')), ['proposal #1 rejected: notLeader']);
+      t.equal(member.status.lastIndex, 0);
+    }
+  });
+
+  t.test('a follower that never answers is sent what it lacks for ever', async (t) => {
+    const cluster = new Cluster([...'abc'].map((id) => new Member(id)));
+    cluster.elect('a');
+    const toC = touching('c');
+    cluster.step('a', proposal('x'));
+    cluster.settle(toC);
+    t.equal(cluster.member('a').status.commitIndex, 2, 'it is decided without c');
+    for (let i = 0; i < 500; i += 1) {
+      cluster.tick('a');
+      cluster.settle(toC);
+    }
+    cluster.tick('a', TIMING.heartbeatTicks);
+    cluster.settle();
+    t.match(cluster.member('c').status, { lastIndex: 2, commitIndex: 2 });
+  });
+
+  t.test('a leader never changes or removes what stands in its own log', async (t) => {
+    const a = lead(new Member('a', { term: 1, log: '1/1 1/2 1/3' }));
+    const before = printLog(a.log);
+    a.receive(
+      rejected('b', 'a', 2, 3, '0/0'),
+      accepted('c', 'a', 2, 1),
+      rejected('c', 'a', 2, 3, '1/1'),
+      append('b', 'a', 1, { prev: '0/0', log: '1/1' }),
+      heartbeatReply('b', 'a', 2),
+    );
+    a.propose(1, 'x');
+    a.tick(30);
+    t.match(printLog(a.log), before.slice(0, -1));
+    t.equal(a.status.lastIndex, 5);
+  });
+
+  t.test('an append that comes twice is answered twice, and changes nothing again', async (t) => {
+    const b = new Member('b');
+    const message = append('a', 'b', 1, { log: '1/1 1/2', commit: 1 });
+    b.receive(message);
+    const first = lines(b.finishWrites()).filter((line) => line.startsWith('send'));
+    const { log } = b;
+    t.same(lines(b.receive(message)), first);
+    t.equal(b.log, log);
+  });
+
+  t.test('the leader makes every log of Figure 7 equal to its own', async (t) => {
+    const figure = {
+      a: '1/1 1/2 1/3 4/4 4/5 5/6 5/7 6/8 6/9 6/10',
+      b: '1/1 1/2 1/3 4/4 4/5 5/6 5/7 6/8 6/9',
+      c: '1/1 1/2 1/3 4/4',
+      d: '1/1 1/2 1/3 4/4 4/5 5/6 5/7 6/8 6/9 6/10 6/11',
+      e: '1/1 1/2 1/3 4/4 4/5 5/6 5/7 6/8 6/9 6/10 7/11 7/12',
+      f: '1/1 1/2 1/3 4/4 4/5 4/6 4/7',
+      g: '1/1 1/2 1/3 2/4 2/5 2/6 3/7 3/8 3/9 3/10 3/11',
+    };
+    const members = Object.entries(figure).map(([id, log]) => {
+      return new Member(id, { voters: 'abcdefg', term: 7, log });
+    });
+    const cluster = new Cluster(members);
+    cluster.elect('a');
+    for (const { id, log, status } of members) {
+      t.equal(printLog(log), `[${figure.a} 8/11]`, `the log of ${id}`);
+      t.equal(status.commitIndex, 11, id);
+    }
+  });
+
   t.test(
     'the leader appends, sends to all at once and commits when a majority holds it',
     async (t) => {
@@ -385,6 +511,26 @@ t.test('Raft §5.3 log replication', async (t) => {
 });
 
 t.test('Raft §5.4 safety', async (t) => {
+  t.test('who could win in Figure 7 is decided by the logs of the others (§5.4.1)', async (t) => {
+    // The last entries of a to g as above. A log can win where four of the seven grant it their vote.
+    const last = { a: '6/10', b: '6/9', c: '4/4', d: '6/11', e: '7/12', f: '4/7', g: '3/11' };
+    const winners = Object.entries(last).filter(([, position]) => {
+      const grants = Object.entries(last).filter(([id, own]) => {
+        const [term = 0, index = 0] = own.split('/').map(Number);
+        const compacted = { term, index, logTimeMs: 0 };
+        const voter = new Member(id, { voters: 'abcdefg', term: 7, compacted });
+        return lines(voter.receive(preVoteRequest('z', id, 8, position))).some((line) =>
+          line.endsWith('granted'),
+        );
+      });
+      return grants.length >= 4;
+    });
+    t.same(
+      winners.map(([id]) => id),
+      ['a', 'b', 'd', 'e'],
+    );
+  });
+
   t.test(
     'a candidate whose log is behind is refused its vote and its pre-vote (§5.4.1)',
     async (t) => {
@@ -740,4 +886,13 @@ function membersOfEachRole(): readonly [Member, Member, Member] {
   candidate.receive(preVoteReply('b', 'a', 1));
   candidate.finishWrites();
   return [new Member('a'), candidate, lead(new Member('a'))];
+}
+
+function proposal(command: string): Input {
+  const payload = encodeUtf8(command);
+  return {
+    kind: 'propose',
+    proposalId: 1,
+    drafts: [{ kind: 'command', commandVersion: 0, payload }],
+  };
 }

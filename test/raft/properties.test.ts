@@ -9,6 +9,8 @@ import {
 } from '../../lib/raft/index.js';
 import { RaftLog } from '../../lib/raft/log.js';
 import { electionResult, hasQuorum, quorumValue } from '../../lib/raft/quorum.js';
+import { Member } from './harness.js';
+import { accepted, heartbeatReply, preVoteReply, voteReply } from './messages.js';
 import { entry, run } from './notation.js';
 import { RandomSchedule, type Sightings } from './random-schedule.js';
 
@@ -72,6 +74,41 @@ t.test('elections, commits and reads ask the same quorum (schedule B16)', async 
       );
     }),
     { numRuns: 2000 },
+  );
+  t.pass();
+});
+
+t.test('a core wins, commits and reads where the quorum says so, and nowhere else', async (t) => {
+  const chosen = fc.subarray([...MEMBERS, 'stranger']);
+  fc.assert(
+    fc.property(configurations, chosen, chosen, chosen, (drawn, grant, hold, confirm) => {
+      const incoming = [...new Set(['m1', ...drawn.incoming])];
+      const learners = drawn.learners.filter((id) => id !== 'm1');
+      const address = { peer: 'm1.example:1', client: null };
+      const addresses = new Map(drawn.addresses).set('m1', address);
+      const configuration = { ...drawn, incoming, learners, addresses };
+      const m1 = new Member('m1', { configuration });
+      m1.campaign();
+      m1.receive(...MEMBERS.map((id) => preVoteReply(id, 'm1', 1)));
+      m1.finishWrites();
+      m1.receive(...grant.map((id) => voteReply(id, 'm1', 1)));
+      const wins = isMajorityOfEach(configuration, (id) => id === 'm1' || grant.includes(id));
+      if (wins !== (m1.status.role === 'leader')) return false;
+      if (!wins) return true;
+      m1.finishWrites();
+      m1.receive(...hold.map((id) => accepted(id, 'm1', 1, 1)));
+      const commits = isMajorityOfEach(configuration, (id) => id === 'm1' || hold.includes(id));
+      if (commits !== m1.status.commitIndex >= 1) return false;
+      if (!commits) return true;
+      // The joint configuration is left by now: whoever is in force decides.
+      const current = m1.status.configuration;
+      const reads = [
+        ...m1.read(1),
+        ...m1.receive(...confirm.map((id) => heartbeatReply(id, 'm1', 1, 1))),
+      ].some(({ kind }) => kind === 'readReady');
+      return reads === isMajorityOfEach(current, (id) => id === 'm1' || confirm.includes(id));
+    }),
+    { numRuns: 500 },
   );
   t.pass();
 });
@@ -260,6 +297,7 @@ t.test('random schedules keep every promise, and heal', async (t) => {
     'commits',
     'reads',
     'truncations',
+    'transfers',
     'oldTermCommits',
     'lostWrites',
     'changes',

@@ -16,6 +16,7 @@ export type Sightings =
   | 'elections'
   | 'commits'
   | 'reads'
+  | 'transfers'
   | 'truncations'
   | 'oldTermCommits'
   | 'lostWrites'
@@ -116,6 +117,10 @@ export class RandomSchedule {
     else if (dice < 0.995) this.#perform(member, member.campaign());
     else if (dice < 0.9985)
       this.#change(this.#chance.chance(0.9) ? this.#anyLeader(member) : member);
+    else if (dice < 0.999) {
+      const transferId = this.#id();
+      this.#perform(member, member.step({ kind: 'transferLeadership', transferId, to: null }));
+    } else if (dice < 0.9995) this.#losePeer(member);
   }
 
   #anyLeader(other: Member): Member {
@@ -170,6 +175,12 @@ export class RandomSchedule {
     this.#perform(member, member.read(id));
   }
 
+  #losePeer(member: Member): void {
+    const lost = at(this.#members, this.#chance.below(this.#members.length)).id;
+    const saidGoodbye = this.#chance.chance(0.5);
+    this.#perform(member, member.step({ kind: 'peerLost', member: lost, saidGoodbye }));
+  }
+
   #crash(member: Member): void {
     const pending = member.disk.pending.length;
     const reached = this.#chance.below(pending + 1);
@@ -206,6 +217,7 @@ export class RandomSchedule {
     const { kind, from, to, term } = message;
     if (kind === 'vote') this.#voted(from, from, term);
     if (kind === 'voteReply' && message.granted) this.#voted(from, to, term);
+    if (kind === 'timeoutNow') this.#sight('transfers');
     if (kind === 'append' || kind === 'heartbeat') this.#leads(from, term);
   }
 

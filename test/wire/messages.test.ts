@@ -17,8 +17,6 @@ import {
   decodeProbe,
   decodeRaftMessage,
   decodeServerFrame,
-  decodeSnapshotChunk,
-  decodeSnapshotRequest,
   encodeClientFrame,
   encodeFailure,
   encodeGreeting,
@@ -27,8 +25,6 @@ import {
   encodeProbe,
   encodeRaftMessage,
   encodeServerFrame,
-  encodeSnapshotChunk,
-  encodeSnapshotRequest,
   packLinkFrame,
   packLinkIdentity,
   unpackLinkFrame,
@@ -131,6 +127,8 @@ const raft: Case<Message> = {
       kind: 'snapshotOffer',
       snapshot: { id: '0000000000000011-s1', index: 11, term: 6 },
     },
+    timeoutNow: { ...head, kind: 'timeoutNow' },
+    transferVote: { ...head, kind: 'vote', lastIndex: 14, lastTerm: 7, isTransfer: true },
     withoutIncarnation: { ...head, from: 'n1', to: 'n2', kind: 'voteReply', granted: true },
   },
 };
@@ -170,6 +168,8 @@ const peerCalls: Case<ReturnType<typeof decodePeerCall>> = {
       timeoutMs: 5000,
     },
     readIndex: { kind: 'readIndex', group: 'default', timeoutMs: 5000 },
+    transfer: { kind: 'transfer', group: 'default', to: 'n2', timeoutMs: 5000 },
+    transferToAny: { kind: 'transfer', group: 'default', to: null, timeoutMs: 5000 },
   },
 };
 
@@ -179,35 +179,7 @@ const peerAnswers: Case<ReturnType<typeof decodePeerAnswer>> = {
   values: {
     proposed: { kind: 'propose', result: bytes(7) },
     readReady: { kind: 'readIndex', index: 14 },
-  },
-};
-
-const snapshotRequests: Case<ReturnType<typeof decodeSnapshotRequest>> = {
-  encode: encodeSnapshotRequest,
-  decode: decodeSnapshotRequest,
-  values: { next: { group: 'default', snapshotId: 's-11', offset: 65_536 } },
-};
-
-const snapshotChunks: Case<ReturnType<typeof decodeSnapshotChunk>> = {
-  encode: encodeSnapshotChunk,
-  decode: decodeSnapshotChunk,
-  values: {
-    last: {
-      index: 11,
-      term: 6,
-      logTimeMs: 345,
-      configuration: bytes(1, 2),
-      sizeBytes: 65_539,
-      content: bytes(3, 4, 5),
-    },
-    empty: {
-      index: 1,
-      term: 1,
-      logTimeMs: 0,
-      configuration: bytes(1),
-      sizeBytes: 0,
-      content: bytes(),
-    },
+    transferred: { kind: 'transfer' },
   },
 };
 
@@ -349,8 +321,6 @@ const CASES: Readonly<Record<string, Case<never>>> = {
   'peer-call': erased(peerCalls),
   'peer-answer': erased(peerAnswers),
   probe: erased(probes),
-  'snapshot-request': erased(snapshotRequests),
-  'snapshot-chunk': erased(snapshotChunks),
   failure: erased(failures),
   'client-frame': erased(clientFrames),
   'server-frame': erased(serverFrames),

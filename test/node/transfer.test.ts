@@ -1,0 +1,137 @@
+import t from 'tap';
+import { EchoMachine, MEMBERS, rig } from './group-rig.js';
+import { failureOf, World } from './world.js';
+
+/*
+ * Leadership that is handed on, by real nodes in virtual time.
+ */
+
+t.test('any node takes the call, and it resolves when the other leads', async (t) => {
+  const { world, nodes, leader } = await threeMachines();
+  const [first, second] = nodes.filter((node) => node !== leader);
+  const startedMs = world.time.clock.now();
+  await world.run(second!.transferLeadership(first!.id));
+  t.equal(first!.status().role, 'leader');
+  t.ok(world.time.clock.now() - startedMs < 50, 'nobody waited for an election timeout');
+  await world.run(first!.transferLeadership());
+  t.not(first!.status().role, 'leader');
+  await closeAll(world, nodes);
+});
+
+t.test('puts go on while leadership moves, and none fails', async (t) => {
+  const world = new World();
+  const stores = await world.openAll();
+  world.network.setFaults({ delayMs: [0.2, 3] });
+  const acknowledged: string[] = [];
+  let isOver = false;
+  const writing = (async (): Promise<void> => {
+    for (let i = 0; !isOver; i += 1) {
+      await stores[i % 3]!.put(`key/${i}`, `${i}`);
+      acknowledged.push(`key/${i}`);
+    }
+  })();
+  const leader = await world.leaderOf(stores);
+  await world.elapse(50);
+  await world.run(leader.close());
+  const rest = stores.filter((kv) => kv !== leader);
+  const next = await world.leaderOf(rest);
+  isOver = true;
+  await world.run(
+    writing.catch((error: unknown) =>
+      t.match(error, { code: 'ERR_CLOSED' }, 'the one that closed'),
+    ),
+  );
+  for (const key of acknowledged) t.not(await world.run(next.get(key)), null, key);
+  t.ok(acknowledged.length > 3);
+  for (const kv of rest) await world.run(kv.close());
+});
+
+t.test('a leader that closes hands over first, and settles what waits (schedule I8)', async (t) => {
+  const { world, nodes, leader } = await threeMachines();
+  const pending = leader.propose(Uint8Array.of(1));
+  const startedMs = world.time.clock.now();
+  const closing = leader.close();
+  const refused = await failureOf(leader.propose(Uint8Array.of(2)));
+  t.match(refused, { code: 'ERR_CLOSED', outcome: 'rejected' });
+  t.same(await world.run(pending), Uint8Array.of(1), 'what was proposed before is answered');
+  await world.run(closing);
+  const rest = nodes.filter((node) => node !== leader);
+  t.ok(rest.some((node) => node.status().role === 'leader'));
+  t.ok(world.time.clock.now() - startedMs < 50);
+  await closeAll(world, rest);
+});
+
+t.test('a leader that nobody can follow closes nevertheless (schedule I8)', async (t) => {
+  const { world, nodes, leader } = await threeMachines();
+  world.network.isolate(leader.id);
+  const startedMs = world.time.clock.now();
+  await world.run(leader.close());
+  t.ok(world.time.clock.now() - startedMs <= 320);
+  await closeAll(world, nodes);
+});
+
+t.test('leadership is handed to a voter that keeps up, or the call says why not', async (t) => {
+  const { world, nodes, leader } = await threeMachines();
+  const follower = nodes.find((node) => node !== leader)!;
+  t.match(await world.run(failureOf(leader.transferLeadership('n9'))), { code: 'ERR_CONFIG' });
+  t.match(await world.run(failureOf(follower.transferLeadership(leader.id))), {
+    code: 'ERR_CONFIG',
+  });
+  world.network.isolate(follower.id);
+  await world.elapse(200);
+  t.match(await world.run(failureOf(leader.transferLeadership(follower.id))), {
+    code: 'ERR_BUSY',
+    retriable: true,
+  });
+  t.match(leader.status(), { role: 'leader' });
+  await closeAll(world, nodes);
+});
+
+t.test('a leader whose write hangs is replaced as soon as it gives up (schedule F6)', async (t) => {
+  const { world, nodes, leader } = await threeMachines();
+  const hold = world.disk(leader.id).hold();
+  const startedMs = world.time.clock.now();
+  const lost = failureOf(leader.propose(Uint8Array.of(1), { timeoutMs: 5000 }));
+  const rest = nodes.filter((node) => node !== leader);
+  await world.until(() => rest.some((node) => node.status().role === 'leader'));
+  t.ok(world.time.clock.now() - startedMs < 350, 'one maximum election timeout, and no other');
+  hold.release();
+  await world.run(Promise.race([lost, world.elapse(1000)]).catch(() => {}));
+  await closeAll(world, nodes);
+});
+
+t.test('a node whose write hangs does not stand when it is told to', async (t) => {
+  const { group, disk, deliver, sent, time } = await rig();
+  const leader = { group: 'g', from: MEMBERS.b, to: MEMBERS.a, term: 2 } as const;
+  const hold = disk.hold();
+  await deliver({ ...leader, kind: 'heartbeat', commitIndex: 0, readRound: 0 });
+  for (let i = 0; i < 40; i += 1) {
+    group.tick();
+    await deliver({ ...leader, kind: 'heartbeat', commitIndex: 0, readRound: 0 });
+  }
+  await deliver({ ...leader, kind: 'timeoutNow' });
+  t.match(group.status(), { role: 'follower', term: 2 });
+  hold.release();
+  await time.elapse(10);
+  sent();
+  await deliver({ ...leader, kind: 'timeoutNow' });
+  t.match(group.status(), { role: 'candidate', term: 3 });
+});
+
+async function threeMachines(): Promise<{
+  readonly world: World;
+  readonly nodes: Awaited<ReturnType<World['openMachine']>>[];
+  readonly leader: Awaited<ReturnType<World['openMachine']>>;
+}> {
+  const world = new World();
+  const nodes = [];
+  for (const id of world.members) nodes.push(await world.openMachine(id, new EchoMachine()));
+  const leader = await world.leaderOf(nodes);
+  await world.run(Promise.all(nodes.map((node) => node.ready())));
+  await world.elapse(100);
+  return { world, nodes, leader };
+}
+
+async function closeAll(world: World, nodes: readonly { close(): Promise<void> }[]): Promise<void> {
+  for (const node of nodes) await world.run(node.close());
+}
