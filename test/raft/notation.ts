@@ -156,7 +156,9 @@ export function parseMessage(to: MemberId, words: readonly string[]): Message {
     case 'preVote':
     case 'vote': {
       const last = position(option('last'));
-      return { ...head, kind, lastTerm: last.term, lastIndex: last.index };
+      const isTransfer = rest.includes('transfer');
+      const asked = { ...head, kind, lastTerm: last.term, lastIndex: last.index };
+      return isTransfer ? { ...asked, isTransfer } : asked;
     }
     case 'preVoteReply':
     case 'voteReply':
@@ -190,6 +192,8 @@ export function parseMessage(to: MemberId, words: readonly string[]): Message {
       return { ...head, kind, commitIndex: number('commit'), readRound: number('round') };
     case 'heartbeatReply':
       return { ...head, kind, readRound: number('round') };
+    case 'timeoutNow':
+      return { ...head, kind };
     case 'snapshotOffer': {
       const [, id, place] = rest.map((word) => /^(s\d+)=(.+)$/.exec(word)).find(Boolean) ?? [];
       if (id === undefined || place === undefined) throw new Error('a snapshot is missing');

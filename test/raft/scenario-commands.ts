@@ -31,6 +31,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['elect', elect],
   ['campaign', (stage, words): void => stage.step(upMember(stage, words), { kind: 'campaign' })],
   ['resign', (stage, words): void => stage.step(upMember(stage, words), { kind: 'resign' })],
+  ['transfer', transfer],
   ['disconnect', disconnect],
   ['propose', propose],
   ['change', change],
@@ -199,10 +200,19 @@ function elect(stage: Stage, words: Words): void {
   if (stage.cluster.member(id).status.role !== 'leader') throw new Error(`${id} does not lead`);
 }
 
-/** `disconnect b a`: the connections of b to its leader a break, and b is told so. */
+/** `transfer a b`: a is asked to hand over to b; `transfer a` to whoever is most caught up. */
+function transfer(stage: Stage, words: Words): void {
+  const id = upMember(stage, words);
+  const to = words.match(/^[a-z]$/) ?? null;
+  stage.transfers += 1;
+  stage.step(id, { kind: 'transferLeadership', transferId: stage.transfers, to });
+}
+
+/** `disconnect b a`: b's last connection to a has ended, without a `goodbye` unless that is said. */
 function disconnect(stage: Stage, words: Words): void {
   const id = upMember(stage, words);
-  stage.step(id, { kind: 'peerLost', member: member(stage, words), saidGoodbye: false });
+  const saidGoodbye = words.flag('goodbye');
+  stage.step(id, { kind: 'peerLost', member: member(stage, words), saidGoodbye });
 }
 
 /** `propose a x y`: two commands in one proposal. */

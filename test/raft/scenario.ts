@@ -51,6 +51,7 @@ export class Stage {
   proposals = 0;
   reads = 0;
   changes = 0;
+  transfers = 0;
   snapshots = 0;
   #detail: Detail = 'all';
   #lines: string[] = [];
