@@ -19,6 +19,7 @@ export class Applier {
   readonly #options: ApplierOptions;
   readonly #queue: Entry[] = [];
   #position = 0;
+  #isHeld = false;
 
   constructor(options: ApplierOptions) {
     this.#options = options;
@@ -28,8 +29,20 @@ export class Applier {
     for (const entry of entries) this.#queue.push(entry);
   }
 
+  /** Drops what waits, and applies nothing before `release`: a snapshot takes its place. */
+  hold(): void {
+    this.#queue.length = 0;
+    this.#position = 0;
+    this.#isHeld = true;
+  }
+
+  release(): void {
+    this.#isHeld = false;
+  }
+
+  /** Nothing can be applied now. */
   get isIdle(): boolean {
-    return this.#position >= this.#queue.length;
+    return this.#isHeld || this.#position >= this.#queue.length;
   }
 
   /** Applies for a few milliseconds at most. Gives the last index applied, or null for none. */

@@ -1,4 +1,4 @@
-import type { Entry } from '../base/index.js';
+import type { Entry, LogIndex, Term } from '../base/index.js';
 import { at } from '../base/index.js';
 import type { LogStorage, Metrics, StateStorage } from '../interfaces/index.js';
 import { count } from '../observe/index.js';
@@ -26,6 +26,7 @@ export class GroupDisk {
   #busy = false;
   #failed = false;
   #heldTicks = 0;
+  #compaction: { readonly index: LogIndex; readonly term: Term } | null = null;
   #idle: (() => void)[] = [];
 
   constructor(options: GroupDiskOptions) {
@@ -45,16 +46,39 @@ export class GroupDisk {
     if (this.#busy) this.#heldTicks += 1;
   }
 
+  /** Forgets the stored log up to and including `index`, after the write under way. */
+  compact(index: LogIndex, term: Term): void {
+    this.#compaction = { index, term };
+    this.start();
+  }
+
   /** Begins what was gathered, unless a write is under way. */
   start(): void {
+    if (this.#busy || this.#failed) return;
+    const compaction = this.#compaction;
     const write = this.#next;
-    if (write === null || this.#busy || this.#failed) return;
-    this.#next = null;
+    // Not behind the writes: under a steady load there is always another one.
+    if (compaction !== null) {
+      this.#compaction = null;
+      this.#run(
+        () => this.#options.log.compact(compaction.index, compaction.term),
+        () => this.start(),
+      );
+    } else if (write !== null) {
+      this.#next = null;
+      this.#run(
+        () => this.#persist(write),
+        () => this.#options.onWritten(write.writeId),
+      );
+    }
+  }
+
+  #run(work: () => Promise<void>, next: () => void): void {
     this.#busy = true;
-    this.#persist(write).then(
+    work().then(
       () => {
         this.#done();
-        this.#options.onWritten(write.writeId);
+        next();
       },
       (cause: unknown) => {
         this.#failed = true;
@@ -72,8 +96,9 @@ export class GroupDisk {
   }
 
   /** State before log: a log that is ahead of its term could acknowledge for a leader it has left. */
-  async #persist({ hardState, entries }: Write): Promise<void> {
+  async #persist({ hardState, reset, entries }: Write): Promise<void> {
     if (hardState !== null) await this.#options.state.save(hardState);
+    if (reset !== undefined) await this.#options.log.reset(reset.index, reset.term);
     if (entries.length === 0) return;
     count(this.#options.metrics, 'quorate_log_writes_total');
     count(this.#options.metrics, 'quorate_log_entries_written_total', entries.length);
@@ -90,11 +115,16 @@ export class GroupDisk {
 /** Two writes in a row, as one: the later state, and the entries that stand after both. */
 export function joinWrites(first: Write, second: Write): Write {
   const hardState: HardState | null = second.hardState ?? first.hardState;
+  const { writeId, reset = first.reset } = second;
+  // What was to be stored before the log is emptied need not be stored.
+  const before = second.reset === undefined ? first.entries : [];
+  const entries = joinEntries(before, second.entries);
   return {
     kind: 'write',
-    writeId: second.writeId,
+    writeId,
     hardState,
-    entries: joinEntries(first.entries, second.entries),
+    ...(reset === undefined ? {} : { reset }),
+    entries,
   };
 }
 

@@ -35,7 +35,10 @@ import { Applier } from './applier.js';
 import { asFault, nodeClosed, storageFailed } from './faults.js';
 import { GroupCalls, type GroupCallsOptions } from './group-calls.js';
 import { GroupDisk } from './group-disk.js';
-import type { LoadedGroup } from './loaded-group.js';
+import { GroupSnapshots } from './group-snapshots.js';
+import type { FoundGroup, LoadedGroup } from './loaded-group.js';
+import type { Pull } from './snapshot-transfer.js';
+import type { SnapshotsOptions } from './snapshots.js';
 import { memberOf, Transfers } from './transfers.js';
 
 export interface GroupOptions {
@@ -44,7 +47,7 @@ export interface GroupOptions {
   readonly storage: GroupStorage;
   readonly machine: StateMachine;
   readonly timing: RaftTiming;
-  readonly limits: RaftLimits;
+  readonly limits: RaftLimits & SnapshotsOptions['limits'];
   readonly checked: boolean;
   readonly clock: Clock;
   readonly random: () => number;
@@ -60,6 +63,8 @@ export interface GroupOptions {
   readonly send: (message: Message) => boolean;
   /** The longest that a leader that closes waits for another, in milliseconds. */
   readonly handOverMs: number;
+  /** Asks a member for a part of its snapshot; null without peers. */
+  readonly pull: Pull | null;
   readonly onConfigured: (configuration: Configuration) => void;
   /** The group has stopped by itself and will not come back. */
   readonly onFault: (error: QuorateError) => void;
@@ -85,6 +90,7 @@ const FOUNDING_TERM = 1;
 export class Group {
   readonly calls: GroupCalls;
   readonly transfers: Transfers;
+  readonly snapshots: GroupSnapshots;
   /** Resolves when the group has stopped; never rejects. */
   readonly closed: Promise<GroupEnd>;
   readonly #options: GroupOptions;
@@ -102,14 +108,14 @@ export class Group {
   #appliedIndex: LogIndex = 0;
   #ended: (end: GroupEnd) => void = () => {};
 
-  constructor(options: GroupOptions, loaded: LoadedGroup) {
+  constructor(options: GroupOptions, { loaded, snapshots: found }: FoundGroup) {
     this.#options = options;
     const { clock, storage, machine } = options;
     this.closed = new Promise((resolve) => {
       this.#ended = resolve;
     });
     this.#raft = this.#newRaft(loaded);
-    this.#appliedIndex = loaded.compacted.index;
+    this.#appliedIndex = loaded.snapshot?.index ?? loaded.compacted.index;
     this.#disk = new GroupDisk({
       log: storage.log,
       state: storage.state,
@@ -135,6 +141,17 @@ export class Group {
         this.#lastInputs.push({ kind: 'transferLeadership', transferId, to });
         this.#schedule();
       },
+    });
+    this.snapshots = new GroupSnapshots({
+      ...options,
+      group: options.id,
+      storage: storage.snapshots,
+      found,
+      raft: () => this.#raft,
+      compact: (index, term) => this.#disk.compact(index, term),
+      enqueue: (input) => this.#enqueue(input),
+      onRestored: (index) => this.#restored(index),
+      onFailed: (error) => this.#fail(error),
     });
     this.#applier = new Applier({
       machine,
@@ -237,7 +254,7 @@ export class Group {
    */
   async close(cause: QuorateError | null): Promise<void> {
     this.#stop(cause);
-    await this.#disk.stop();
+    await Promise.all([this.snapshots.stop(), this.#disk.stop()]);
   }
 
   /**
@@ -316,6 +333,7 @@ export class Group {
       case 'send':
         return this.#send(effect.message);
       case 'apply':
+        this.snapshots.handed(effect.entries);
         return this.#applier.add(effect.entries);
       case 'proposed':
         return this.calls.placed(effect.term, effect.firstIndex);
@@ -326,7 +344,10 @@ export class Group {
       case 'readRejected':
         return this.calls.readRefused(effect.readId);
       case 'fetchSnapshot':
+        return this.snapshots.fetch(effect);
       case 'restore':
+        this.#applier.hold();
+        return this.snapshots.restore(effect);
       case 'changeAppended':
       case 'changeRejected':
         return;
@@ -352,7 +373,19 @@ export class Group {
 
   #applySome(): void {
     const index = this.#applier.run();
-    if (index === null) return;
+    if (index !== null) this.#applied(index);
+    this.snapshots.check();
+  }
+
+  #restored(index: LogIndex): void {
+    if (this.#stopped) return;
+    this.#applier.release();
+    this.calls.proposals.covered(index);
+    this.#applied(index);
+    this.#schedule();
+  }
+
+  #applied(index: LogIndex): void {
     count(this.#options.metrics, 'quorate_entries_applied_total', index - this.#appliedIndex);
     this.#appliedIndex = index;
     this.#step({ kind: 'applied', index });

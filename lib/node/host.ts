@@ -118,9 +118,9 @@ export class Host implements AsyncDisposable {
       });
     }
     this.#opened.add(id);
-    const loaded = await loadGroup(id, this.#settings.storage.group(id));
+    const found = await loadGroup(id, this.#settings.storage.group(id), machine);
     this.#checkOpen();
-    const group = new Group(this.#groupOptions(id, machine, maxCommandBytes), loaded);
+    const group = new Group(this.#groupOptions(id, machine, maxCommandBytes), found);
     this.#admit(group);
     return group;
   }
@@ -216,6 +216,7 @@ export class Host implements AsyncDisposable {
       },
       send: (message) => links?.send(message) ?? false,
       handOverMs: Math.min(timing.electionTimeoutMaxMs, MAX_HAND_OVER_MS),
+      pull: links === null ? null : (from, request) => links.pull(from, request),
       onConfigured: (configuration) => this.#onConfigured(id, configuration),
       onFault: (error) => this.#onFault(id, error),
     };

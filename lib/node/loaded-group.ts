@@ -1,15 +1,35 @@
 import { at, QuorateError } from '../base/index.js';
-import type { GroupStorage, HardState } from '../interfaces/index.js';
-import { decodeConfiguration, type RaftOptions } from '../raft/index.js';
+import type {
+  GroupStorage,
+  HardState,
+  SnapshotDescription,
+  StateMachine,
+  StoredLog,
+} from '../interfaces/index.js';
+import { decodeConfiguration, type RaftOptions, type SnapshotReference } from '../raft/index.js';
+import { restoreFrom } from './snapshots.js';
 
 /** What a member begins with: as its storage holds it. */
 export type LoadedGroup = Pick<
   RaftOptions,
-  'hardState' | 'compacted' | 'configuration' | 'entries'
+  'hardState' | 'compacted' | 'configuration' | 'entries' | 'snapshot'
 >;
 
-/** Reads one group from its storage. What contradicts itself is ERR_CORRUPT, and is not served from. */
-export async function loadGroup(group: string, storage: GroupStorage): Promise<LoadedGroup> {
+export interface FoundGroup {
+  readonly loaded: LoadedGroup;
+  /** Newest first. */
+  readonly snapshots: readonly SnapshotDescription[];
+}
+
+/**
+ * Reads one group from its storage, and restores the newest usable snapshot into the machine. What
+ * contradicts itself is ERR_CORRUPT, and is not served from.
+ */
+export async function loadGroup(
+  group: string,
+  storage: GroupStorage,
+  machine: StateMachine,
+): Promise<FoundGroup> {
   const hardState = await storage.state.load();
   const { compacted, entries } = await storage.log.open();
   const lastTerm = entries.length === 0 ? compacted.term : at(entries, entries.length - 1).term;
@@ -18,12 +38,89 @@ export async function loadGroup(group: string, storage: GroupStorage): Promise<L
     if (entry.group !== group) throw corrupt(group, `entry ${entry.index} is of "${entry.group}"`);
     if (entry.kind === 'configuration') checkConfiguration(group, entry.index, entry.payload);
   }
+  const term = hardState?.term ?? 0;
+  // A snapshot of a term that was never stored here was on its way in, and was told to nobody.
+  const snapshots = (await storage.snapshots.list()).filter((snapshot) => snapshot.term <= term);
+  const log = await finishInstall(storage, { compacted, entries }, snapshots);
+  const restored = await restoreNewest(group, storage, log, snapshots, machine);
+  // What is newer than the one that was restored could not be read.
+  const usable = snapshots.filter(({ index }) => index <= (restored?.index ?? 0));
+  return { loaded: { hardState, ...logFrom(log, usable, restored) }, snapshots: usable };
+}
+
+/** A snapshot that the log does not lead to came from a leader: the log goes on after it (fault A9). */
+async function finishInstall(
+  storage: GroupStorage,
+  log: StoredLog,
+  [newest]: readonly SnapshotDescription[],
+): Promise<StoredLog> {
+  if (newest === undefined || newest.index < log.compacted.index || holds(log, newest)) return log;
+  const { index, term } = newest;
+  await storage.log.reset(index, term);
+  return { compacted: { index, term }, entries: [] };
+}
+
+/** The newest one that can be read, and that the log goes on from; null where the log is whole. */
+async function restoreNewest(
+  group: string,
+  storage: GroupStorage,
+  log: StoredLog,
+  snapshots: readonly SnapshotDescription[],
+  machine: StateMachine,
+): Promise<SnapshotDescription | null> {
+  const causes: unknown[] = [];
+  for (const snapshot of snapshots) {
+    if (!holds(log, snapshot)) continue;
+    try {
+      return await restoreFrom(storage.snapshots, snapshot.id, machine);
+    } catch (cause) {
+      if (!QuorateError.is(cause) || cause.code !== 'ERR_CORRUPT') throw cause;
+      causes.push(cause);
+    }
+  }
+  if (log.compacted.index === 0) return null;
+  const what =
+    `its log begins after entry ${log.compacted.index}, and no usable snapshot reaches that far; ` +
+    'remove the data of this node and let it join again';
+  throw corrupt(group, what, causes[0]);
+}
+
+/** The log as the core is to hold it: from a position whose configuration is known. */
+function logFrom(
+  { compacted, entries }: StoredLog,
+  snapshots: readonly SnapshotDescription[],
+  restored: SnapshotDescription | null,
+): Omit<LoadedGroup, 'hardState'> {
+  const base = snapshots.find(
+    ({ index, term }) => index === compacted.index && term === compacted.term,
+  );
+  const first = base ?? (compacted.index === 0 ? null : restored);
+  if (first === null) {
+    const start = { index: 0, term: 0, logTimeMs: 0 };
+    return { compacted: start, configuration: null, entries, snapshot: referenceTo(restored) };
+  }
+  const { index, term, logTimeMs } = first;
   return {
-    hardState,
-    compacted: { ...compacted, logTimeMs: 0 },
-    configuration: null,
-    entries,
+    compacted: { index, term, logTimeMs },
+    configuration: decodeConfiguration(first.configuration),
+    entries: entries.filter((entry) => entry.index > index),
+    snapshot: referenceTo(restored),
   };
+}
+
+function referenceTo(snapshot: SnapshotDescription | null): SnapshotReference | null {
+  if (snapshot === null) return null;
+  const { id, index, term } = snapshot;
+  return { id, index, term };
+}
+
+/** Whether the log has this very entry, or begins right after it. */
+function holds(
+  { compacted, entries }: StoredLog,
+  { index, term }: { readonly index: number; readonly term: number },
+): boolean {
+  if (index === compacted.index) return term === compacted.term;
+  return entries[index - compacted.index - 1]?.term === term;
 }
 
 /** Schedule F7: a log whose term was never stored could be voted past twice. */

@@ -8,13 +8,19 @@ import {
   decodePeerCall,
   decodeProbe,
   decodeRaftMessage,
+  decodeSnapshotChunk,
+  decodeSnapshotRequest,
   encodePeerAnswer,
   encodePeerCall,
   encodeProbe,
   encodeRaftMessage,
+  encodeSnapshotChunk,
+  encodeSnapshotRequest,
   type PeerAnswer,
   type PeerCall,
   type Probe,
+  type SnapshotChunk,
+  type SnapshotRequest,
 } from '../wire/index.js';
 import { notOpen, storageFailed } from './faults.js';
 import type { Group } from './group.js';
@@ -37,6 +43,8 @@ export interface PeerLinkOptions {
 
 /** How long a question before the cluster exists waits for its answer. */
 const PROBE_TIMEOUT_MS = 1000;
+/** How long a part of a snapshot is waited for, before it is asked for again. */
+const CHUNK_TIMEOUT_MS = 2000;
 
 /** A node's side of the link: which channel carries what, who may be heard, and where everybody is. */
 export class PeerLink {
@@ -74,6 +82,7 @@ export class PeerLink {
     });
     this.#link.handle('raft', { receive: (sender, payload) => this.#onRaft(sender, payload) });
     this.#link.handle('kv', { request: (_, payload) => this.#onCall(payload) });
+    this.#link.handle('snapshot', { request: (_, payload) => this.#onSnapshotRequest(payload) });
     this.#link.handle('admin', { request: (_, payload) => this.#onProbe(payload) });
   }
 
@@ -115,6 +124,14 @@ export class PeerLink {
   async ask(peer: NodeId, call: PeerCall, timeoutMs: number): Promise<PeerAnswer> {
     return decodePeerAnswer(
       await this.#link.request(peer, 'kv', encodePeerCall(call), { timeoutMs }),
+    );
+  }
+
+  async pull(from: MemberId, request: SnapshotRequest): Promise<SnapshotChunk> {
+    const options = { timeoutMs: CHUNK_TIMEOUT_MS };
+    const payload = encodeSnapshotRequest(request);
+    return decodeSnapshotChunk(
+      await this.#link.request(nodeIdOf(from), 'snapshot', payload, options),
     );
   }
 
@@ -196,6 +213,13 @@ export class PeerLink {
     }
     await group.transfers.serve(call.to, { timeoutMs });
     return encodePeerAnswer({ kind: 'transfer' });
+  }
+
+  async #onSnapshotRequest(payload: Uint8Array): Promise<Uint8Array> {
+    const request = decodeSnapshotRequest(payload);
+    const group = this.#options.group(request.group);
+    if (group === null) throw notOpen(nodeIdOf(this.#self), request.group);
+    return encodeSnapshotChunk(await group.snapshots.serve(request));
   }
 
   async #onProbe(payload: Uint8Array): Promise<Uint8Array> {

@@ -51,12 +51,29 @@ export class PendingProposals {
     }
   }
 
+  /** A snapshot stands for everything up to `index`: what was answered there is not known here. */
+  covered(index: LogIndex): void {
+    for (const [position, { call: first, next }] of this.#placed) {
+      if (position > index) continue;
+      this.#placed.delete(position);
+      first.fail(unanswered());
+      for (let placed = next; placed !== null; placed = placed.next) placed.call.fail(unanswered());
+    }
+  }
+
   /** Forgets calls that have settled otherwise: their time ran out, or they were aborted. */
   sweep(): void {
     for (const [index, placed] of this.#placed) {
       if (placed.call.isSettled && placed.next === null) this.#placed.delete(index);
     }
   }
+}
+
+function unanswered(): QuorateError {
+  return new QuorateError('ERR_NOT_LEADER', {
+    message: 'leadership changed, and a snapshot of the new leader does not hold the answer',
+    outcome: 'unknown',
+  });
 }
 
 function overwritten(entry: Entry): QuorateError {

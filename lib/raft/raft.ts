@@ -1,4 +1,4 @@
-import { assert, unreachable } from '../base/index.js';
+import { assert, type LogIndex, unreachable } from '../base/index.js';
 import { advanceCommit, handOver, onApplied } from './commit.js';
 import { NO_CONFIGURATION } from './configuration.js';
 import {
@@ -99,6 +99,15 @@ export class Raft {
         ]),
       ),
     };
+  }
+
+  /** Bytes of the entries that are held in memory. */
+  get logBytes(): number {
+    return this.#state.log.bytes;
+  }
+
+  get appliedIndex(): LogIndex {
+    return this.#state.appliedIndex;
   }
 
   /** What a snapshot of the state machine says of itself, taken now: as of `appliedIndex`. */

@@ -14,3 +14,4 @@ export * from './greeting.js';
 export * from './link-frame.js';
 export * from './peer-call.js';
 export * from './raft-message.js';
+export * from './snapshot-chunk.js';

@@ -97,7 +97,7 @@ export async function rig(options: RigOptions = {}): Promise<Rig> {
   const storage = engine.group('g');
   const { isNew = false } = options;
   if (!isNew) await finish(storage.state.save({ term: 1, votedFor: null }));
-  const loaded = await finish(loadGroup('g', storage));
+  const found = await finish(loadGroup('g', storage, machine));
   const entries = packEntries({ group: 'g', term: 1, firstIndex: 1, logTimeMs: 0 }, [
     { kind: 'configuration', commandVersion: 0, payload: encodeConfiguration(CONFIGURATION) },
   ]);
@@ -140,10 +140,11 @@ export async function rig(options: RigOptions = {}): Promise<Rig> {
       },
       send: (message) => outbox.push(message) > 0,
       handOverMs: 300,
+      pull: null,
       onConfigured: () => {},
       onFault: (error) => faults.push(error),
     },
-    { ...loaded, entries: isNew ? [] : entries },
+    { ...found, loaded: { ...found.loaded, entries: isNew ? [] : entries } },
   );
   const settle = async (): Promise<void> => {
     await time.elapse(0);

@@ -17,6 +17,8 @@ import {
   decodeProbe,
   decodeRaftMessage,
   decodeServerFrame,
+  decodeSnapshotChunk,
+  decodeSnapshotRequest,
   encodeClientFrame,
   encodeFailure,
   encodeGreeting,
@@ -25,6 +27,8 @@ import {
   encodeProbe,
   encodeRaftMessage,
   encodeServerFrame,
+  encodeSnapshotChunk,
+  encodeSnapshotRequest,
   packLinkFrame,
   packLinkIdentity,
   unpackLinkFrame,
@@ -183,6 +187,35 @@ const peerAnswers: Case<ReturnType<typeof decodePeerAnswer>> = {
   },
 };
 
+const snapshotRequests: Case<ReturnType<typeof decodeSnapshotRequest>> = {
+  encode: encodeSnapshotRequest,
+  decode: decodeSnapshotRequest,
+  values: { next: { group: 'default', snapshotId: 's-11', offset: 65_536 } },
+};
+
+const snapshotChunks: Case<ReturnType<typeof decodeSnapshotChunk>> = {
+  encode: encodeSnapshotChunk,
+  decode: decodeSnapshotChunk,
+  values: {
+    last: {
+      index: 11,
+      term: 6,
+      logTimeMs: 345,
+      configuration: bytes(1, 2),
+      sizeBytes: 65_539,
+      content: bytes(3, 4, 5),
+    },
+    empty: {
+      index: 1,
+      term: 1,
+      logTimeMs: 0,
+      configuration: bytes(1),
+      sizeBytes: 0,
+      content: bytes(),
+    },
+  },
+};
+
 const probes: Case<ReturnType<typeof decodeProbe>> = {
   encode: encodeProbe,
   decode: decodeProbe,
@@ -321,6 +354,8 @@ const CASES: Readonly<Record<string, Case<never>>> = {
   'peer-call': erased(peerCalls),
   'peer-answer': erased(peerAnswers),
   probe: erased(probes),
+  'snapshot-request': erased(snapshotRequests),
+  'snapshot-chunk': erased(snapshotChunks),
   failure: erased(failures),
   'client-frame': erased(clientFrames),
   'server-frame': erased(serverFrames),

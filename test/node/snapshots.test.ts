@@ -1,0 +1,412 @@
+import { type Test, test } from 'tap';
+import { QuorateError } from '../../lib/base/index.js';
+import { EmitterEventBus } from '../../lib/events/index.js';
+import type { SnapshotDescription, SnapshotStorage } from '../../lib/interfaces/index.js';
+import { KVStateMachine } from '../../lib/kv/kv-state-machine.js';
+import { loadGroup } from '../../lib/node/loaded-group.js';
+import { SnapshotFetcher, SnapshotServer } from '../../lib/node/snapshot-transfer.js';
+import { Snapshots } from '../../lib/node/snapshots.js';
+import { silentLogger } from '../../lib/observe/index.js';
+import { encodeConfiguration, NO_CONFIGURATION } from '../../lib/raft/index.js';
+import { openTestCluster, type TestCluster, type TestNode } from '../../lib/testing/index.js';
+import { VirtualTime } from '../../lib/testing/test-time.js';
+import type { SnapshotChunk, SnapshotRequest } from '../../lib/wire/index.js';
+import { memoryDisk, memoryStorage } from '../../storage/memory/index.js';
+
+const LIMITS = { snapshotEntries: 40, trailingEntries: 5 };
+
+test('a member that was down across compaction catches up by a snapshot', async (t) => {
+  const { cluster, installed } = await open(t, 1);
+  const down = await follower(cluster);
+  await cluster.crash(down.id);
+  await puts(cluster, 0, 200);
+  await cluster.restart(down.id);
+  await puts(cluster, 200, 10);
+  await cluster.settle();
+  t.equal(installed.length, 1, 'one snapshot is enough');
+  await sameState(t, cluster, 210);
+  const { log, snapshots } = await stored(cluster, down);
+  t.ok(snapshots.length <= 2);
+  t.ok(log.compacted.index >= at(snapshots, snapshots.length - 1).index);
+});
+
+test('two snapshots are kept, and the log reaches back to the older', async (t) => {
+  const { cluster, created } = await open(t, 2);
+  await puts(cluster, 0, 200);
+  await cluster.settle();
+  await cluster.elapse(1000);
+  for (const node of cluster.nodes) {
+    const { log, snapshots } = await stored(cluster, node);
+    t.equal(snapshots.length, 2);
+    t.equal(log.compacted.index, at(snapshots, 1).index);
+    t.ok(created.filter(({ nodeId }) => nodeId === node.id).length > 3, 'older ones are removed');
+  }
+});
+
+test('all members start again from their snapshots', async (t) => {
+  const { cluster } = await open(t, 3);
+  await puts(cluster, 0, 200);
+  await cluster.settle();
+  for (const node of cluster.nodes) await cluster.crash(node.id);
+  for (const node of cluster.nodes) await cluster.restart(node.id);
+  await cluster.leader();
+  await puts(cluster, 200, 50);
+  await cluster.settle();
+  await sameState(t, cluster, 250);
+});
+
+for (const [name, match] of [
+  ['the snapshot is written', { kind: 'snapshot' }],
+  ['the log is emptied', { kind: 'reset' }],
+  ['the log goes on', { kind: 'append' }],
+] as const) {
+  for (const isKept of [false, true]) {
+    const what = isKept ? 'reached the disk' : 'is lost';
+    test(`a crash while ${name} that ${what} leads to the same state (schedule D2, fault A9)`, async (t) => {
+      const { cluster } = await open(t, `${name} ${isKept}`);
+      const down = await follower(cluster);
+      await cluster.crash(down.id);
+      await puts(cluster, 0, 200);
+      const hold = down.disk.hold(match);
+      await cluster.restart(down.id);
+      await puts(cluster, 200, 10);
+      for (let i = 0; hold.waiting.length === 0 && i < 1000; i += 1) await cluster.elapse(5);
+      t.equal(hold.waiting.length, 1);
+      down.disk.crash({ keep: () => (isKept ? 1 : 0) });
+      hold.release();
+      await cluster.crash(down.id);
+      await cluster.restart(down.id);
+      await puts(cluster, 210, 10);
+      await cluster.settle();
+      await sameState(t, cluster, 220);
+    });
+  }
+}
+
+test('the leader is lost while a member receives its snapshot, and the next one sends its own', async (t) => {
+  const { cluster } = await open(t, 5);
+  const down = await follower(cluster);
+  await cluster.crash(down.id);
+  await puts(cluster, 0, 200);
+  const leader = await cluster.leader();
+  const hold = down.disk.hold({ kind: 'snapshot' });
+  await cluster.restart(down.id);
+  for (let i = 0; hold.waiting.length === 0 && i < 1000; i += 1) await cluster.elapse(5);
+  cluster.split([[leader.id]]);
+  hold.release();
+  await cluster.elapse(500);
+  cluster.heal();
+  await puts(cluster, 200, 20);
+  await cluster.settle();
+  await sameState(t, cluster, 220);
+});
+
+test('a start on what is stored', async (t) => {
+  t.test('takes the older snapshot when the newest is damaged (fault B15)', async (t) => {
+    const { cluster } = await open(t, 6);
+    await puts(cluster, 0, 100);
+    await cluster.settle();
+    const node = at(cluster.nodes, 0);
+    const { storage, snapshots } = await stored(cluster, node);
+    t.equal(snapshots.length, 2);
+    const machine = new KVStateMachine();
+    const damaged = { ...storage, snapshots: without(storage.snapshots, at(snapshots, 0).id) };
+    const { loaded } = await cluster.run(loadGroup('default', damaged, machine));
+    t.equal(loaded.snapshot?.id, at(snapshots, 1).id);
+    t.equal(loaded.compacted.index, at(snapshots, 1).index, 'and the log goes on from there');
+    t.ok((loaded.entries.at(-1)?.index ?? 0) > at(snapshots, 0).index);
+  });
+
+  t.test('refuses a gap between snapshot and log (schedule D14)', async (t) => {
+    const { cluster } = await open(t, 7);
+    await puts(cluster, 0, 100);
+    await cluster.settle();
+    const { storage } = await stored(cluster, at(cluster.nodes, 0));
+    const none: SnapshotStorage = { ...delegate(storage.snapshots), list: async () => [] };
+    const load = loadGroup('default', { ...storage, snapshots: none }, new KVStateMachine());
+    await t.rejects(cluster.run(load), { code: 'ERR_CORRUPT', message: /no usable snapshot/ });
+  });
+});
+
+test('a snapshot holds what its index says, whatever is applied meanwhile (schedule D15)', async (t) => {
+  const { cluster } = await open(t, 8);
+  await puts(cluster, 0, 120);
+  await cluster.settle();
+  const { storage, snapshots } = await stored(cluster, at(cluster.nodes, 0));
+  t.ok(snapshots.length > 0);
+  const machine = new KVStateMachine();
+  const { loaded } = await cluster.run(loadGroup('default', storage, machine));
+  const revision = machine.machine.revision;
+  const rest = loaded.entries.filter(
+    ({ index, kind }) => index > (loaded.snapshot?.index ?? 0) && kind === 'command',
+  );
+  t.equal(revision + rest.length, 120, 'what follows in the log is all that is missing');
+});
+
+test('a full disk aborts the snapshot and nothing else (fault B10, schedule F5)', async (t) => {
+  const time = new VirtualTime();
+  const machine = new KVStateMachine();
+  const ended: string[] = [];
+  const taken: number[] = [];
+  let isFull = true;
+  const storage: SnapshotStorage = {
+    ...delegate(null),
+    list: async () => [],
+    create: async (draft) => ({
+      write: async () => {
+        if (isFull) throw new QuorateError('ERR_STORAGE', { message: 'ENOSPC' });
+      },
+      commit: async () => ({ ...draft, id: 's', sizeBytes: 1 }),
+      abort: async () => {
+        ended.push(`abort ${draft.index}`);
+      },
+    }),
+  };
+  const snapshots = new Snapshots({
+    storage,
+    machine,
+    clock: time.clock,
+    logger: silentLogger,
+    events: new EmitterEventBus({ onListenerError: () => {}, onUnobservedFault: () => {} }),
+    origin: { nodeId: 'n1', group: 'g' },
+    found: [],
+    limits: { snapshotEntries: 10, snapshotBytes: 1000, maxLogBytes: 1000 },
+    offered: () => new Set(),
+    onTaken: ({ index }) => taken.push(index),
+    onRemove: async () => {},
+    compact: () => {},
+  });
+  const take = async (index: number): Promise<void> => {
+    const place = { index, term: 1, logTimeMs: 0, configuration: NO_CONFIGURATION };
+    snapshots.takeIfDue(0, index, () => place);
+    await time.elapse(10);
+  };
+  await take(9);
+  await take(10);
+  t.same([ended, taken], [['abort 10'], []]);
+  isFull = false;
+  await take(11);
+  t.same(taken, [], 'it is not tried again at once');
+  await time.elapse(10_000);
+  await take(11);
+  t.same(taken, [11]);
+  await snapshots.stop();
+});
+
+test('the chunks of a snapshot', async (t) => {
+  const chunks = new Map<string, Uint8Array>([
+    ['a', new Uint8Array(150_000).fill(1)],
+    ['b', new Uint8Array(150_000).fill(2)],
+  ]);
+  const reference = (id: string) => ({ id, index: 10, term: 1 });
+
+  t.test('go on where a lost connection stopped them (schedule D9)', async (t) => {
+    const world = await transfer(chunks);
+    world.failAt(1, 'ERR_UNREACHABLE');
+    world.fetcher.offer('n1', reference('a'));
+    await world.time.elapse(10);
+    t.equal(world.fetcher.progress?.offset, 65_536);
+    world.fetcher.offer('n1', reference('a'));
+    world.fetcher.offer('n1', reference('a'));
+    await world.time.elapse(10);
+    t.same(world.asked, ['n1 a 0', 'n1 a 65536', 'n1 a 65536', 'n1 a 131072']);
+    t.same(await world.contents(), [chunks.get('a')]);
+  });
+
+  t.test(
+    'begin anew for another snapshot or leader, and are never mixed (schedule D9)',
+    async (t) => {
+      const world = await transfer(chunks);
+      world.failAt(1, 'ERR_UNREACHABLE');
+      world.failAt(3, 'ERR_UNREACHABLE');
+      world.fetcher.offer('n1', reference('a'));
+      await world.time.elapse(10);
+      world.fetcher.offer('n1', reference('b'));
+      await world.time.elapse(10);
+      world.fetcher.offer('n2', reference('b'));
+      await world.time.elapse(10);
+      t.same(world.asked.slice(2), ['n1 b 0', 'n1 b 65536', 'n2 b 0', 'n2 b 65536', 'n2 b 131072']);
+      t.same(await world.contents(), [chunks.get('b')]);
+    },
+  );
+
+  t.test('that contradict the offer are not stored', async (t) => {
+    const world = await transfer(chunks);
+    world.fetcher.offer('n1', { id: 'a', index: 11, term: 1 });
+    await world.time.elapse(10);
+    t.equal(world.fetcher.progress, null);
+    t.same(await world.contents(), []);
+  });
+
+  t.test('are not sent when they are damaged (fault B15)', async (t) => {
+    const lost: string[] = [];
+    const description = { ...reference('a'), logTimeMs: 0, configuration: new Uint8Array(0) };
+    const snapshot: SnapshotDescription = { ...description, sizeBytes: 10 };
+    const server = new SnapshotServer({
+      storage: {
+        ...delegate(null),
+        open: async () => {
+          throw new QuorateError('ERR_CORRUPT', { message: 'chunk 0 is damaged' });
+        },
+      },
+      find: (id) => (id === 'a' ? snapshot : null),
+      onLost: async ({ id }) => {
+        lost.push(id);
+      },
+    });
+    const request = { group: 'g', snapshotId: 'a', offset: 0 };
+    await t.rejects(server.serve(request), { code: 'ERR_COMPACTED' });
+    await t.rejects(server.serve({ ...request, snapshotId: 'b' }), { code: 'ERR_COMPACTED' });
+    t.same(lost, ['a']);
+  });
+});
+
+interface Events {
+  readonly cluster: TestCluster;
+  readonly installed: { readonly nodeId: string; readonly index: number }[];
+  readonly created: { readonly nodeId: string; readonly index: number }[];
+}
+
+async function open(t: Test, seed: number | string): Promise<Events> {
+  const disks = { latencyMs: 2 };
+  const cluster = await openTestCluster({ time: 'virtual', seed, limits: LIMITS, disks });
+  t.teardown(() => cluster.close());
+  const installed: Events['installed'] = [];
+  const created: Events['created'] = [];
+  cluster.events.on('raft.snapshotInstalled', (event) => installed.push(event));
+  cluster.events.on('raft.snapshotCreated', (event) => created.push(event));
+  return { cluster, installed, created };
+}
+
+async function follower(cluster: TestCluster): Promise<TestNode> {
+  const leader = await cluster.leader();
+  return cluster.nodes.find((node) => node !== leader)!;
+}
+
+async function puts(cluster: TestCluster, from: number, count: number): Promise<void> {
+  for (let i = from; i < from + count; i += 10) {
+    const { kv } = await cluster.leader();
+    const ten = Array.from({ length: 10 }, (_, j) => kv.put(`key/${i + j}`, `value ${i + j}`));
+    await cluster.run(Promise.all(ten));
+  }
+}
+
+async function sameState(t: Test, cluster: TestCluster, count: number): Promise<void> {
+  for (const { id, kv } of cluster.nodes) {
+    const read = async (): Promise<readonly string[]> => {
+      const found: string[] = [];
+      for await (const { key, value } of kv.list({ consistency: 'stale' })) {
+        if (value === `value ${key.slice(4)}`) found.push(key);
+      }
+      return found;
+    };
+    t.equal((await cluster.run(read())).length, count, `${id} holds everything`);
+  }
+}
+
+/** What a node keeps, once it has crashed. */
+async function stored(cluster: TestCluster, node: TestNode) {
+  await cluster.crash(node.id);
+  const engine = memoryStorage({ disk: node.disk });
+  await cluster.run(engine.open({ clock: cluster.clock, logger: silentLogger }));
+  const storage = engine.group('default');
+  const snapshots = await cluster.run(storage.snapshots.list());
+  const log = await cluster.run(storage.log.open());
+  const state = await cluster.run(storage.state.load());
+  // The log is opened once: whoever loads the group after this is given what was found.
+  const opened = { ...delegateLog(storage.log), open: async () => log };
+  return {
+    snapshots,
+    log,
+    storage: {
+      log: opened,
+      snapshots: storage.snapshots,
+      state: { load: async () => state, save: async () => {} },
+    },
+  };
+}
+
+type LogStorage = ReturnType<ReturnType<typeof memoryStorage>['group']>['log'];
+
+function delegateLog(log: LogStorage): LogStorage {
+  return {
+    open: () => log.open(),
+    append: (entries) => log.append(entries),
+    compact: (index, term) => log.compact(index, term),
+    reset: (index, term) => log.reset(index, term),
+  };
+}
+
+function delegate(storage: SnapshotStorage | null): SnapshotStorage {
+  return {
+    create: (draft) => storage!.create(draft),
+    list: () => storage!.list(),
+    open: (id) => storage!.open(id),
+    remove: (id) => storage!.remove(id),
+  };
+}
+
+/** The same storage, in which the bytes of one snapshot are damaged. */
+function without(storage: SnapshotStorage, id: string): SnapshotStorage {
+  return {
+    ...delegate(storage),
+    open: async (asked) => {
+      if (asked !== id) return storage.open(asked);
+      throw new QuorateError('ERR_CORRUPT', { message: 'chunk 0 of the snapshot is damaged' });
+    },
+  };
+}
+
+/** A fetcher into a storage in memory, from peers that hold `snapshots`. */
+async function transfer(snapshots: ReadonlyMap<string, Uint8Array>) {
+  const time = new VirtualTime();
+  const { clock } = time;
+  const engine = memoryStorage({ disk: memoryDisk() });
+  const run = async <T>(work: Promise<T>): Promise<T> => {
+    let isOver = false;
+    work.then(() => {
+      isOver = true;
+    });
+    await time.until(() => isOver, 1000);
+    return await work;
+  };
+  await run(engine.open({ clock, logger: silentLogger }));
+  await run(engine.initialise({ nodeId: 'n3', incarnation: 'c'.repeat(16), clusterId: null }));
+  const storage = engine.group('g').snapshots;
+  const asked: string[] = [];
+  const failures = new Map<number, 'ERR_UNREACHABLE'>();
+  const pull = async (from: string, request: SnapshotRequest): Promise<SnapshotChunk> => {
+    const { snapshotId, offset } = request;
+    const code = failures.get(asked.length);
+    asked.push(`${from} ${snapshotId} ${offset}`);
+    if (code !== undefined) throw new QuorateError(code, { message: 'the connection was lost' });
+    const bytes = snapshots.get(snapshotId)!;
+    const content = bytes.slice(offset, offset + 65_536);
+    const configuration = encodeConfiguration(NO_CONFIGURATION);
+    return { index: 10, term: 1, logTimeMs: 0, configuration, sizeBytes: bytes.length, content };
+  };
+  const fetcher = new SnapshotFetcher({
+    group: 'g',
+    storage,
+    logger: silentLogger,
+    clock,
+    pull,
+    onFetched: () => {},
+  });
+  const contents = async (): Promise<readonly Uint8Array[]> => {
+    const found = await run(storage.list());
+    const readers = await run(Promise.all(found.map(({ id }) => storage.open(id))));
+    return run(Promise.all(readers.map((reader) => reader.read(0, 1_000_000))));
+  };
+  return {
+    time,
+    fetcher,
+    asked,
+    contents,
+    failAt: (request: number, code: 'ERR_UNREACHABLE') => failures.set(request, code),
+  };
+}
+
+function at<T>(list: readonly T[], position: number): T {
+  return list[position]!;
+}
