@@ -9,7 +9,13 @@ import type {
   Random,
   Timer,
 } from '../interfaces/index.js';
-import type { CallOptions, KVBackend, KVRequest, KVResponse } from '../store/index.js';
+import {
+  type CallOptions,
+  type KVBackend,
+  type KVRequest,
+  type KVResponse,
+  ListedMembership,
+} from '../store/index.js';
 import type { ClientAnswer, ClientCall } from '../wire/index.js';
 import { CallScope } from './call-scope.js';
 import { addressOfCursor, cursorAt, cursorWithin } from './cursors.js';
@@ -38,7 +44,7 @@ const MAX_CONNECT_TIMEOUT_MS = 3000;
 export class RemoteBackend implements KVBackend {
   readonly id: NodeId;
   readonly closed: Promise<{ readonly cause: QuorateError | null }>;
-  readonly membership: Membership = { list: () => this.#status?.members ?? [] };
+  readonly membership: Membership = new ListedMembership(() => this.#status?.members ?? []);
   readonly #options: RemoteBackendOptions;
   readonly #endpoints: Endpoints;
   readonly #closing = new AbortController();

@@ -12,10 +12,45 @@ export interface Member {
   readonly clientAddress: string | null;
 }
 
-/** Who takes part in a group, as this node knows it. */
+/** How a change of the members is called. */
+export interface ChangeOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds from now; the node's `callTimeoutMs` unless told. */
+  readonly timeoutMs?: number | undefined;
+  /** The `version` that must be in force, or the call is ERR_MEMBERSHIP. Default: any. */
+  readonly expect?: string | undefined;
+}
+
+/** Where a member is reached. */
+export interface MemberAddressOptions extends ChangeOptions {
+  /** Needed where the transport has addresses. */
+  readonly peerAddress?: string | undefined;
+  readonly clientAddress?: string | undefined;
+}
+
+/**
+ * Who takes part in a group, as this node knows it, and how that is changed. Any node takes the calls;
+ * each resolves once the change is committed, and rejects with ERR_MEMBERSHIP where it makes no sense.
+ * What is only too early, because another change is under way or a learner lags behind, waits.
+ */
 export interface Membership {
   /** Sorted by id. Empty until the node belongs to a cluster. */
   list(): readonly Member[];
+  /** Names what `list` says, and the same everywhere: for `expect`. Empty where `list` is. */
+  readonly version: string;
+  /** Adds a node, which must be running and new, as a learner. */
+  add(id: NodeId, options?: MemberAddressOptions): Promise<void>;
+  /** Makes a learner a voter once it has caught up. */
+  promote(id: NodeId, options?: ChangeOptions): Promise<void>;
+  /** A leader that is removed leads until that is committed. */
+  remove(id: NodeId, options?: ChangeOptions): Promise<void>;
+  /**
+   * Puts `by`, which must be running, in the place of `id`: as a learner first, and in one step once
+   * it has caught up. Both may be the same node, whose directory was wiped.
+   */
+  replace(id: NodeId, by: NodeId, options?: MemberAddressOptions): Promise<void>;
+  /** Tells everybody other addresses of a member. What is not given stays. */
+  update(id: NodeId, options: MemberAddressOptions): Promise<void>;
 }
 
 /** How far the leader has brought one member. */

@@ -30,10 +30,12 @@ const MAX_PAGE_BYTES = 16 * 1024;
 /** Carries requests out on this node: writes by way of the leader, reads from what is applied here. */
 export class LocalBackend implements KVBackend {
   readonly #options: LocalBackendOptions;
+  readonly #membership: Membership;
   readonly #views: OpenViews;
 
   constructor(options: LocalBackendOptions) {
     this.#options = options;
+    this.#membership = options.host.membership(options.group);
     const { clock, random, limits } = options.host.settings;
     this.#views = new OpenViews({
       clock,
@@ -51,7 +53,7 @@ export class LocalBackend implements KVBackend {
   }
 
   get membership(): Membership {
-    return { list: () => this.status().members };
+    return this.#membership;
   }
 
   get closed(): Promise<GroupEnd> {

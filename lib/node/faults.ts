@@ -49,3 +49,22 @@ export function withOutcome(error: QuorateError, outcome: Outcome): QuorateError
   const { code, reason, leader, cause } = error;
   return new QuorateError(code, { message: reason, outcome, leader, cause });
 }
+
+/** Codes that say: ask the leader, when there is one. Anything else is for the caller to see. */
+const RETRIED: ReadonlySet<string> = new Set([
+  'ERR_NO_LEADER',
+  'ERR_NOT_LEADER',
+  'ERR_UNREACHABLE',
+  'ERR_CLOSED',
+]);
+
+/** Whether a call that was forwarded may be forwarded again. */
+export function isWorthRetrying(error: QuorateError): boolean {
+  return error.outcome === 'rejected' && RETRIED.has(error.code);
+}
+
+export function tooMuchUncommitted(): QuorateError {
+  return new QuorateError('ERR_BUSY', {
+    message: 'too many bytes wait to be committed (limits.maxUncommittedBytes)',
+  });
+}

@@ -21,6 +21,7 @@ export function decideFirstStart(
   self: Probe,
   answers: ReadonlyMap<NodeId, Probe>,
 ): FirstStartDecision {
+  if (self.joins) return { kind: 'waitForLeader', reason: whyNotIn(answers) };
   const ids = self.members.map((member) => member.id);
   const reports = ids.map((id) => (id === self.nodeId ? self : (answers.get(id) ?? id)));
   const holder = reports.find((report) => typeof report !== 'string' && report.hasLog);
@@ -36,6 +37,15 @@ export function decideFirstStart(
   const founder = [...ids].sort()[0];
   if (founder === self.nodeId) return { kind: 'found' };
   return { kind: 'waitForLeader', reason: `${founder} founds the group` };
+}
+
+/** A node that joins founds nothing, whoever answers. */
+function whyNotIn(answers: ReadonlyMap<NodeId, Probe>): string {
+  if (answers.size === 0) return 'nobody that it was told to join answers';
+  const holder = [...answers.values()].find(({ hasLog }) => hasLog);
+  return holder === undefined
+    ? 'those it was told to join belong to no cluster yet'
+    : `${holder.nodeId} has not let it in yet`;
 }
 
 /** Whether this node is new and the other one is not: then it waits until it is called. */

@@ -9,6 +9,8 @@ export interface FoundingOptions {
   readonly logger: Logger;
   /** What this node says of itself and the group now. */
   readonly self: () => Probe;
+  /** Whom to ask: the other members, or those by whom it joins. */
+  readonly others: () => readonly NodeId[];
   /** Whether the group has something to go by, from wherever it came. */
   readonly isOver: () => boolean;
   /** Asks one listed member; rejects where it does not answer. */
@@ -70,11 +72,10 @@ export class Founding {
 
   async #round(): Promise<void> {
     this.#rounds += 1;
-    const { self, probe, isOver, found } = this.#options;
+    const { self, others, probe, isOver, found } = this.#options;
     const answers = new Map<NodeId, Probe>();
-    const others = self().members.filter(({ id }) => id !== self().nodeId);
     await Promise.all(
-      others.map(({ id }) => probe(id).then((answer) => answers.set(id, answer), nobody)),
+      others().map((id) => probe(id).then((answer) => answers.set(id, answer), nobody)),
     );
     if (this.#stopped) return;
     if (isOver()) return this.#end();

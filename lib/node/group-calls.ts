@@ -9,7 +9,7 @@ import {
 import type { Clock } from '../interfaces/index.js';
 import type { RejectionReason } from '../raft/index.js';
 import type { PeerAnswer, PeerCall } from '../wire/index.js';
-import { asRejected, withOutcome } from './faults.js';
+import { asRejected, isWorthRetrying, tooMuchUncommitted, withOutcome } from './faults.js';
 import { ParkedCalls } from './parked-calls.js';
 import {
   type OpenCall,
@@ -307,6 +307,11 @@ export class GroupCalls {
     if (refused !== null) throw asRejected(refused);
   }
 
+  /** Has `go` called a little later, unless the call settles before. */
+  park(call: OpenCall, go: () => void): void {
+    this.#parked.park(call, go);
+  }
+
   #route<T>(call: PendingCall<T>, route: Route<T>): void {
     const leader = this.#options.leader();
     const park = (): void => this.#parked.park(call, () => this.#route(call, route));
@@ -376,26 +381,8 @@ export class GroupCalls {
       });
     }
     return new QuorateError('ERR_TIMEOUT', {
-      message: `no answer for ${seconds} s`,
+      message: `no answer for ${seconds} s${call.waitsFor}`,
       outcome,
     });
   }
-}
-
-/** Codes that say: ask the leader, when there is one. Anything else is for the caller to see. */
-const RETRIED: ReadonlySet<string> = new Set([
-  'ERR_NO_LEADER',
-  'ERR_NOT_LEADER',
-  'ERR_UNREACHABLE',
-  'ERR_CLOSED',
-]);
-
-function isWorthRetrying(error: QuorateError): boolean {
-  return error.outcome === 'rejected' && RETRIED.has(error.code);
-}
-
-function tooMuchUncommitted(): QuorateError {
-  return new QuorateError('ERR_BUSY', {
-    message: 'too many bytes wait to be committed (limits.maxUncommittedBytes)',
-  });
 }

@@ -37,6 +37,7 @@ import { GroupCalls, type GroupCallsOptions } from './group-calls.js';
 import { GroupDisk } from './group-disk.js';
 import { GroupSnapshots } from './group-snapshots.js';
 import type { FoundGroup, LoadedGroup } from './loaded-group.js';
+import { PendingChanges } from './pending-changes.js';
 import type { Pull } from './snapshot-transfer.js';
 import type { SnapshotsOptions } from './snapshots.js';
 import { memberOf, Transfers } from './transfers.js';
@@ -91,6 +92,7 @@ export class Group {
   readonly calls: GroupCalls;
   readonly transfers: Transfers;
   readonly snapshots: GroupSnapshots;
+  readonly changes: PendingChanges;
   /** Resolves when the group has stopped; never rejects. */
   readonly closed: Promise<GroupEnd>;
   readonly #options: GroupOptions;
@@ -141,6 +143,11 @@ export class Group {
         this.#lastInputs.push({ kind: 'transferLeadership', transferId, to });
         this.#schedule();
       },
+    });
+    this.changes = new PendingChanges({
+      group: options.id,
+      calls: this.calls,
+      begin: (input) => this.#enqueue(input),
     });
     this.snapshots = new GroupSnapshots({
       ...options,
@@ -350,7 +357,7 @@ export class Group {
         return this.snapshots.restore(effect);
       case 'changeAppended':
       case 'changeRejected':
-        return;
+        return this.changes.answered(effect);
       case 'transferRefused':
         return this.transfers.refused(effect.transferId, effect.reason);
       case 'configured':

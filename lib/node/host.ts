@@ -8,12 +8,12 @@ import {
   toHex,
   validateName,
 } from '../base/index.js';
-import type { NodeStatus, StateMachine, StoredIdentity } from '../interfaces/index.js';
+import type { Membership, NodeStatus, StateMachine, StoredIdentity } from '../interfaces/index.js';
 import type { Configuration } from '../raft/index.js';
 import type { Probe } from '../wire/index.js';
-import { asFault, nodeClosed, notOpen } from './faults.js';
-import { Founding } from './founding.js';
+import { nodeClosed, notOpen } from './faults.js';
 import { Group, type GroupEnd } from './group.js';
+import { HostedGroup } from './hosted-group.js';
 import { loadGroup } from './loaded-group.js';
 import { memberList, nodeStatus } from './node-status.js';
 import type { NodeSettings } from './options.js';
@@ -26,11 +26,6 @@ export interface OpenGroupOptions {
   readonly machine: StateMachine;
   /** Longest command that the group accepts, in bytes. */
   readonly maxCommandBytes: number;
-}
-
-interface Hosted {
-  readonly group: Group;
-  readonly founding: Founding;
 }
 
 /** The longest that closing waits for another leader, whatever the timing. */
@@ -48,7 +43,7 @@ export class Host implements AsyncDisposable {
   readonly #settings: NodeSettings;
   readonly #links: PeerLink | null;
   readonly #ticks: TickLoop;
-  readonly #groups = new Map<GroupId, Hosted>();
+  readonly #groups = new Map<GroupId, HostedGroup>();
   /** Also those that were closed since: storage is read once. */
   readonly #opened = new Set<GroupId>();
   readonly #busy = new Set<GroupId>();
@@ -135,6 +130,13 @@ export class Host implements AsyncDisposable {
     await this.#noLongerThan(CLOSE_WAIT_MS, hosted.group.close(null));
   }
 
+  /** Who takes part in an open group, and how that is changed. */
+  membership(group: Group): Membership {
+    const hosted = this.#groups.get(group.id);
+    if (hosted === undefined) throw nodeClosed();
+    return hosted.changes;
+  }
+
   status(group: Group): NodeStatus {
     const { nodeId, incarnation, clusterId } = this.#identity;
     return nodeStatus(group.status(), {
@@ -168,7 +170,7 @@ export class Host implements AsyncDisposable {
       identity: this.#identity,
       instance: toHex(random.bytes(8)),
       group: (id) => this.#groups.get(id)?.group ?? null,
-      answerProbe: (id) => this.#answerProbe(id),
+      answerProbe: (id, asking) => this.#answerProbe(id, asking),
       adopt: (clusterId) => this.#adopt(clusterId),
       onPeerConnected: () => {
         for (const { founding } of this.#groups.values()) founding.hurry();
@@ -223,19 +225,18 @@ export class Host implements AsyncDisposable {
   }
 
   #admit(group: Group): void {
-    const founding = new Founding({
-      clock: this.#settings.clock,
-      logger: this.#settings.logger.child({ nodeId: this.id, group: group.id }),
-      self: () => this.#report(group),
-      isOver: () => !group.isNew || this.#closing !== null,
-      probe: (member) => this.#probe(member, group),
+    const hosted = new HostedGroup({
+      group,
+      settings: this.#settings,
+      links: this.#links,
+      identity: () => this.#identity,
+      isClosing: () => this.#closing !== null,
       found: (configuration) => this.#found(group, configuration),
-      onFailed: (error) => group.fault(asFault(error)),
     });
-    this.#groups.set(group.id, { group, founding });
+    this.#groups.set(group.id, hosted);
     const { configuration } = group.status();
     this.#links?.learn(configuration);
-    if (group.isNew) founding.hurry();
+    if (group.isNew) hosted.founding.hurry();
     else if (this.#isAlone(configuration)) group.campaign();
   }
 
@@ -244,30 +245,10 @@ export class Host implements AsyncDisposable {
     return outgoing.length === 0 && incoming.length === 1 && incoming[0] === this.#self;
   }
 
-  #report(group: Group): Probe {
-    const { members, clusterName, clientAddress } = this.#settings;
-    const { nodeId, incarnation, clusterId } = this.#identity;
-    return {
-      group: group.id,
-      nodeId,
-      incarnation,
-      clusterId,
-      clusterName,
-      hasLog: !group.isNew,
-      members: [...members].map(([id, address]) => ({ id, address })),
-      clientAddress,
-    };
-  }
-
-  #answerProbe(id: GroupId): Probe {
+  #answerProbe(id: GroupId, asking: Probe): Probe {
     const hosted = this.#groups.get(id);
-    if (hosted !== undefined) return this.#report(hosted.group);
+    if (hosted !== undefined) return hosted.answerProbe(asking);
     throw notOpen(this.id, id);
-  }
-
-  async #probe(member: NodeId, group: Group): Promise<Probe> {
-    if (this.#links === null) throw nodeClosed();
-    return await this.#links.probe(member, this.#report(group));
   }
 
   async #found(group: Group, members: Omit<Configuration, 'clusterId'>): Promise<void> {
@@ -308,7 +289,7 @@ export class Host implements AsyncDisposable {
   }
 
   #tick(): void {
-    for (const { group } of this.#groups.values()) group.tick();
+    for (const hosted of this.#groups.values()) hosted.tick();
   }
 
   #groupBusy(id: GroupId, busy: boolean): void {

@@ -33,6 +33,19 @@ export interface NodeOptions {
    * where the transport needs no addresses. Afterwards the log decides, and this is only dialled.
    */
   readonly members?: Readonly<Record<NodeId, string>> | readonly NodeId[] | undefined;
+  /**
+   * Instead of `members`: nodes or addresses of a cluster that runs. The node is let in as a learner, and
+   * becomes a voter when it has caught up. Only while its storage is new; afterwards the log decides.
+   */
+  readonly join?: readonly string[] | undefined;
+  /** Where peers reach this node, with `join` on a transport that has addresses. */
+  readonly peerAddress?: string | undefined;
+  /**
+   * What becomes of a member that comes back with an empty disk. `auto` (the default): it is let in as a
+   * learner and, when it has caught up, takes the place of what it was. `manual`: it waits for
+   * `membership.replace`. In neither case does it vote or count before.
+   */
+  readonly readmit?: 'auto' | 'manual' | undefined;
   /** Told apart before a cluster has an id; nodes of another name are not waited for. Default `'quorate'`. */
   readonly clusterName?: string | undefined;
   /** How members reach each other. Handed over: closing the node closes it. Default: none. */
@@ -70,6 +83,9 @@ export interface NodeSettings {
   readonly id: NodeId;
   /** Id to peer address, this node among them. */
   readonly members: ReadonlyMap<NodeId, string>;
+  /** Whom to ask to be let in; null for a node that does not join. */
+  readonly join: readonly string[] | null;
+  readonly readmit: 'auto' | 'manual';
   readonly clusterName: string;
   readonly transport: NetworkTransport | null;
   readonly storage: StorageEngine;
@@ -89,6 +105,9 @@ export interface NodeSettings {
 const OPTION_NAMES: ReadonlySet<string> = new Set([
   'id',
   'members',
+  'join',
+  'peerAddress',
+  'readmit',
   'clusterName',
   'transport',
   'storage',
@@ -115,11 +134,14 @@ export function resolveSettings(options: NodeOptions, defaults: NodeDefaults): N
   const members = membersOf(options, id);
   const transport = options.transport ?? null;
   checkTransport(members, transport);
+  checkJoin(options);
   const clusterName = options.clusterName ?? 'quorate';
   validateName('clusterName', clusterName);
   return {
     id,
     members,
+    join: options.join ?? null,
+    readmit: readmitOf(options),
     clusterName,
     transport,
     storage: options.storage ?? defaults.storage(),
@@ -151,8 +173,9 @@ function idOf({ id, members }: NodeOptions): NodeId {
   return id ?? DEFAULT_ID;
 }
 
-function membersOf({ members }: NodeOptions, id: NodeId): ReadonlyMap<NodeId, string> {
-  if (members === undefined) return new Map([[id, '']]);
+function membersOf(options: NodeOptions, id: NodeId): ReadonlyMap<NodeId, string> {
+  const { members, peerAddress } = options;
+  if (members === undefined) return new Map([[id, peerAddress ?? '']]);
   const pairs: [string, string][] = Array.isArray(members)
     ? members.map((member: string) => [member, ''])
     : Object.entries(members);
@@ -177,6 +200,20 @@ function checkTransport(
 ): void {
   if (members.size === 1 || transport !== null) return;
   throw wrong(`${members.size} members but no transport; pass transport: tcpTransport()`);
+}
+
+function checkJoin({ id, members, join, transport }: NodeOptions): void {
+  if (join === undefined) return;
+  if (members !== undefined) throw wrong('join and members exclude each other');
+  if (id === undefined) throw wrong('a node that joins needs an id of its own');
+  if (transport === undefined)
+    throw wrong('join needs a transport; pass transport: tcpTransport()');
+  if (join.length === 0) throw wrong('join lists nobody to ask');
+}
+
+function readmitOf({ readmit = 'auto' }: NodeOptions): 'auto' | 'manual' {
+  if (readmit === 'auto' || readmit === 'manual') return readmit;
+  throw wrong(`readmit must be auto or manual, not ${String(readmit)}`);
 }
 
 function callTimeoutOf({ callTimeoutMs = DEFAULT_CALL_TIMEOUT_MS }: NodeOptions): number {

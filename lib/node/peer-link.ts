@@ -1,4 +1,11 @@
-import { incarnationOf, type MemberId, memberId, type NodeId, nodeIdOf } from '../base/index.js';
+import {
+  incarnationOf,
+  type MemberId,
+  memberId,
+  type NodeId,
+  nodeIdOf,
+  unreachable,
+} from '../base/index.js';
 import type { NetworkTransport, StoredIdentity } from '../interfaces/index.js';
 import { Link, type PeerStatus, type Sender } from '../link/index.js';
 import { count } from '../observe/index.js';
@@ -25,6 +32,7 @@ import {
 import { notOpen, storageFailed } from './faults.js';
 import type { Group } from './group.js';
 import type { NodeSettings } from './options.js';
+import type { WaitOptions } from './pending-calls.js';
 
 export interface PeerLinkOptions {
   readonly settings: NodeSettings;
@@ -33,7 +41,7 @@ export interface PeerLinkOptions {
   readonly instance: string;
   readonly group: (id: string) => Group | null;
   /** Throws a QuorateError where the group is not open here. */
-  readonly answerProbe: (group: string) => Probe;
+  readonly answerProbe: (group: string, asking: Probe) => Probe;
   /** Makes the cluster this node's own, durably. */
   readonly adopt: (clusterId: string) => Promise<void>;
   readonly onPeerConnected: () => void;
@@ -61,10 +69,10 @@ export class PeerLink {
     this.#options = options;
     const { settings, identity, transport, instance } = options;
     const { nodeId, incarnation, clusterId } = identity;
-    const { limits, clock, random, logger, events, members } = settings;
+    const { limits, clock, random, logger, events, members, join } = settings;
     this.#self = memberId(nodeId, incarnation);
     this.#clusterId = clusterId;
-    this.#book = members;
+    this.#book = new Map([...(join ?? []).map((seed) => [seed, ''] as const), ...members]);
     const listen = members.get(nodeId) ?? '';
     this.#link = new Link({
       transport,
@@ -108,6 +116,21 @@ export class PeerLink {
     if (isSameBook(book, this.#book)) return;
     this.#book = book;
     this.#link.setPeers(book);
+  }
+
+  /** Dials a node that no configuration names yet. */
+  introduce(id: NodeId, address: string): void {
+    if (this.#book.get(id) === address) return;
+    this.#book = new Map(this.#book).set(id, address);
+    this.#link.setPeers(this.#book);
+  }
+
+  /** Those that are connected, as they were last heard. */
+  incarnations(): readonly MemberId[] {
+    return this.#link
+      .peers()
+      .filter(({ connected }) => connected)
+      .map(({ id, incarnation }) => memberId(id, incarnation ?? ''));
   }
 
   /**
@@ -208,11 +231,7 @@ export class PeerLink {
     const group = this.#options.group(call.group);
     if (group === null) throw notOpen(nodeIdOf(this.#self), call.group);
     const timeoutMs = Math.max(1, call.timeoutMs);
-    if (call.kind !== 'transfer') {
-      return encodePeerAnswer(await group.calls.serve(call, { timeoutMs }));
-    }
-    await group.transfers.serve(call.to, { timeoutMs });
-    return encodePeerAnswer({ kind: 'transfer' });
+    return encodePeerAnswer(await serve(group, call, { timeoutMs }));
   }
 
   async #onSnapshotRequest(payload: Uint8Array): Promise<Uint8Array> {
@@ -223,7 +242,25 @@ export class PeerLink {
   }
 
   async #onProbe(payload: Uint8Array): Promise<Uint8Array> {
-    return encodeProbe(this.#options.answerProbe(decodeProbe(payload).group));
+    const asking = decodeProbe(payload);
+    return encodeProbe(this.#options.answerProbe(asking.group, asking));
+  }
+}
+
+/** Carries out what a peer forwarded. It is never forwarded again. */
+async function serve(group: Group, call: PeerCall, wait: WaitOptions): Promise<PeerAnswer> {
+  switch (call.kind) {
+    case 'propose':
+    case 'readIndex':
+      return await group.calls.serve(call, wait);
+    case 'transfer':
+      await group.transfers.serve(call.to, wait);
+      return { kind: 'transfer' };
+    case 'changeMembership':
+      await group.changes.serve(call.change, call.expect, wait);
+      return { kind: 'changeMembership' };
+    default:
+      return unreachable(call);
   }
 }
 

@@ -25,6 +25,7 @@ export interface OpenCall {
   readonly startedMs: number;
   readonly deadlineMs: number;
   readonly outcome: Outcome;
+  readonly waitsFor: string;
   readonly isSettled: boolean;
   fail(error: QuorateError): void;
 }
@@ -37,6 +38,8 @@ export class PendingCall<T> implements OpenCall {
   readonly deadlineMs: number;
   /** What a failure would mean now: `'unknown'` from the moment something was proposed. */
   outcome: Outcome = 'rejected';
+  /** Why it was put off, in words; empty where there is nothing to say. */
+  waitsFor = '';
   readonly #onSettled: () => void;
   #settle: { resolve(value: T): void; reject(error: QuorateError): void } | null = null;
 

@@ -1,4 +1,4 @@
-import { type Entry, type LogIndex, QuorateError, type Term } from '../base/index.js';
+import { EMPTY_BYTES, type Entry, type LogIndex, QuorateError, type Term } from '../base/index.js';
 import type { PendingCall } from './pending-calls.js';
 
 /** A command on its way into the log, and who waits for its answer. */
@@ -30,7 +30,7 @@ export class PendingProposals {
   }
 
   /** The proposals stand at `firstIndex` and after: from here on a failure means `'unknown'`. */
-  place(proposals: readonly Proposal[], term: Term, firstIndex: LogIndex): void {
+  place(proposals: readonly Pick<Proposal, 'call'>[], term: Term, firstIndex: LogIndex): void {
     let index = firstIndex;
     for (const { call } of proposals) {
       call.outcome = 'unknown';
@@ -46,7 +46,8 @@ export class PendingProposals {
     if (placed === null) return;
     this.#placed.delete(entry.index);
     for (; placed !== null; placed = placed.next) {
-      if (placed.term === entry.term && result !== null) placed.call.resolve(result);
+      // The machine is not asked about the members.
+      if (placed.term === entry.term) placed.call.resolve(result ?? EMPTY_BYTES);
       else placed.call.fail(overwritten(entry));
     }
   }

@@ -59,9 +59,11 @@ const USER_COMMAND_VERSION = 1;
 /** A `RaftNode` on a group of a host. */
 export class HostedRaftNode implements RaftNode {
   readonly #options: HostedRaftNodeOptions;
+  readonly #membership: Membership;
 
   constructor(options: HostedRaftNodeOptions) {
     this.#options = options;
+    this.#membership = options.host.membership(options.group);
   }
 
   get id(): NodeId {
@@ -73,7 +75,7 @@ export class HostedRaftNode implements RaftNode {
   }
 
   get membership(): Membership {
-    return { list: () => this.status().members };
+    return this.#membership;
   }
 
   get closed(): Promise<GroupEnd> {

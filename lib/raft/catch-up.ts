@@ -22,11 +22,15 @@ export function tickCatchUp(state: RaftState): void {
   catchUp.roundIndex = state.log.lastIndex;
 }
 
+/** Leader: ticks since a member was heard from, or since this leader began. */
+export function silentTicksOf(state: RaftState, { heardTick }: Progress): number {
+  return state.catchUp.tick - (heardTick ?? 0);
+}
+
 /** Leader: whether that member answers, and follows closely enough to be counted on. */
 export function isCaughtUp(state: RaftState, member: MemberId): boolean {
   const progress = state.progress.get(member);
   if (progress === undefined || progress.heardTick === null) return false;
-  const silentTicks = state.catchUp.tick - progress.heardTick;
-  if (silentTicks >= state.options.timing.electionMinTicks) return false;
+  if (silentTicksOf(state, progress) >= state.options.timing.electionMinTicks) return false;
   return progress.matchIndex >= state.catchUp.index;
 }

@@ -1,4 +1,5 @@
 import { assert, type LogIndex, unreachable } from '../base/index.js';
+import { silentTicksOf } from './catch-up.js';
 import { advanceCommit, handOver, onApplied } from './commit.js';
 import { NO_CONFIGURATION } from './configuration.js';
 import {
@@ -93,10 +94,11 @@ export class Raft {
       configuration: configurationOf(state),
       logBytes: state.log.bytes,
       progress: new Map(
-        [...state.progress].map(([member, { matchIndex, nextIndex, mode, snapshot }]) => [
-          member,
-          { matchIndex, nextIndex, mode, snapshot },
-        ]),
+        [...state.progress].map(([member, progress]) => {
+          const { matchIndex, nextIndex, mode, snapshot } = progress;
+          const silentTicks = silentTicksOf(state, progress);
+          return [member, { matchIndex, nextIndex, mode, snapshot, silentTicks }];
+        }),
       ),
     };
   }

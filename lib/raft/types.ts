@@ -423,6 +423,8 @@ export interface RaftStatus {
       readonly mode: 'probe' | 'replicate' | 'snapshot';
       /** The snapshot that is offered; null in other modes. */
       readonly snapshot: SnapshotReference | null;
+      /** Ticks since it was heard from, or since this leader began. */
+      readonly silentTicks: number;
     }
   >;
 }

@@ -8,6 +8,7 @@ import {
   QuorateError,
   unreachable,
 } from '../base/index.js';
+import type { MembershipChange } from '../raft/types.js';
 import {
   decodeWith,
   digitsIn,
@@ -24,7 +25,7 @@ import {
   textIn,
 } from './boundary.js';
 import { quorate } from './generated/quorate.js';
-
+import { changeFromWire, changeToWire } from './membership-change.js';
 /** What a node asks of the leader of a group on channel `kv`. Never forwarded again. */
 export type PeerCall =
   | {
@@ -42,6 +43,14 @@ export type PeerCall =
       /** Who is to lead; null for whoever is most caught up. */
       readonly to: NodeId | null;
       readonly timeoutMs: number;
+    }
+  | {
+      readonly kind: 'changeMembership';
+      readonly group: GroupId;
+      readonly timeoutMs: number;
+      readonly change: MembershipChange;
+      /** The version that must be in force, or null for any. */
+      readonly expect: string | null;
     };
 
 /** By the `kind` of the call. */
@@ -49,7 +58,8 @@ export type PeerAnswer =
   | { readonly kind: 'propose'; readonly result: Uint8Array }
   | { readonly kind: 'readIndex'; readonly index: LogIndex }
   /** Another member leads. */
-  | { readonly kind: 'transfer' };
+  | { readonly kind: 'transfer' }
+  | { readonly kind: 'changeMembership' };
 
 /** Question and answer on channel `admin`: what a node says of itself before a cluster exists. */
 export interface Probe {
@@ -65,6 +75,8 @@ export interface Probe {
   readonly members: readonly { readonly id: NodeId; readonly address: string }[];
   /** Where the node serves clients, or null. */
   readonly clientAddress: string | null;
+  /** Whether the node asks to be let into a cluster that exists. */
+  readonly joins: boolean;
 }
 
 const MAX_COMMAND_VERSION = 0xffff;
@@ -86,6 +98,11 @@ export function encodePeerCall(call: PeerCall): Uint8Array {
       const { to } = call;
       assert(to === null || isName(to), 'a node id is a valid name');
       return encodeWith(quorate.v1.PeerCall, { transfer: { group, to: to ?? '', timeoutMs } });
+    }
+    case 'changeMembership': {
+      const { change, expect } = call;
+      const changeMembership = { ...changeToWire(change), group, timeoutMs, expect };
+      return encodeWith(quorate.v1.PeerCall, { changeMembership });
     }
     default:
       return unreachable(call);
@@ -114,6 +131,16 @@ export function decodePeerCall(bytes: Uint8Array): PeerCall {
         timeoutMs: timeoutMs ?? 0,
       };
     }
+    if (wire.changeMembership) {
+      const { group, timeoutMs, expect } = wire.changeMembership;
+      return {
+        kind: 'changeMembership',
+        group: nameIn(group, 'a group id'),
+        timeoutMs: timeoutMs ?? 0,
+        change: changeFromWire(wire.changeMembership),
+        expect: digitsOrNullIn(expect, 'an expected version'),
+      };
+    }
     const { group, timeoutMs } = present(wire.readIndex, 'a call known to this version');
     return { kind: 'readIndex', group: nameIn(group, 'a group id'), timeoutMs: timeoutMs ?? 0 };
   });
@@ -128,6 +155,8 @@ export function encodePeerAnswer(answer: PeerAnswer): Uint8Array {
       return encodeWith(quorate.v1.PeerAnswer, { readIndex: { index: answer.index } });
     case 'transfer':
       return encodeWith(quorate.v1.PeerAnswer, { transfer: {} });
+    case 'changeMembership':
+      return encodeWith(quorate.v1.PeerAnswer, { changeMembership: {} });
     default:
       return unreachable(answer);
   }
@@ -139,6 +168,7 @@ export function decodePeerAnswer(bytes: Uint8Array): PeerAnswer {
     return decodeWith(quorate.v1.PeerAnswer, bytes, (wire) => {
       if (wire.propose) return { kind: 'propose', result: ownBytes(wire.propose.result) };
       if (wire.transfer) return { kind: 'transfer' };
+      if (wire.changeMembership) return { kind: 'changeMembership' };
       const { index } = present(wire.readIndex, 'an answer known to this version');
       return { kind: 'readIndex', index: safeInteger(index) };
     });
@@ -170,6 +200,7 @@ export function decodeProbe(bytes: Uint8Array): Probe {
     clientAddress: wire.clientAddress
       ? textIn(wire.clientAddress, MAX_ADDRESS_LENGTH, 'a client address')
       : null,
+    joins: wire.joins ?? false,
   }));
 }
 

@@ -116,13 +116,13 @@ test('wiped n1 and n3 do not found without n2, which holds the data (schedule E1
 
 test('a wiped member neither votes nor founds, and what is for its old incarnation is dropped (schedule E15)', async (t) => {
   const world = new World();
-  const stores = await world.openAll();
+  const stores = await world.openAll({ readmit: 'manual' });
   const leader = await world.leaderOf(stores);
   const [one, other] = stores.filter((kv) => kv !== leader) as [KVStore, KVStore];
   await world.run(leader.put('k', 'v'));
   await world.crash(one);
   world.wipe(one.id);
-  const wiped = await world.openStore(one.id);
+  const wiped = await world.openStore(one.id, { readmit: 'manual' });
   await world.elapse(5000);
   t.match(wiped.status(), { term: 0, votedFor: null, clusterId: null, lastIndex: 0 });
   t.ok(world.metrics.counted('quorate_messages_misdirected_total') > 0, 'it was spoken to');
@@ -236,6 +236,7 @@ function probe(nodeId: string, parts: Partial<Probe> = {}): Probe {
     hasLog: false,
     members: listed('n1', 'n2', 'n3'),
     clientAddress: null,
+    joins: false,
     ...parts,
   };
 }

@@ -1,12 +1,18 @@
 import { compareBytes, copyBytes, QuorateError, toHex } from '../../lib/base/index.js';
 import type { NodeStatus } from '../../lib/interfaces/index.js';
-import type { KVBackend, KVRequest, KVResponse, RawEntry } from '../../lib/store/index.js';
+import {
+  type KVBackend,
+  type KVRequest,
+  type KVResponse,
+  ListedMembership,
+  type RawEntry,
+} from '../../lib/store/index.js';
 
 /** The port in a few lines: a map, and views that are copies. */
 export class MapBackend implements KVBackend {
   readonly id = 'n1';
   readonly events = { on: () => () => {}, emit: () => false };
-  readonly membership = { list: () => [] };
+  readonly membership = new ListedMembership(() => []);
   readonly maxKeyBytes = 64;
   readonly maxValueBytes = 100;
   readonly requests: KVRequest[] = [];

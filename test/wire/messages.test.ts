@@ -174,6 +174,45 @@ const peerCalls: Case<ReturnType<typeof decodePeerCall>> = {
     readIndex: { kind: 'readIndex', group: 'default', timeoutMs: 5000 },
     transfer: { kind: 'transfer', group: 'default', to: 'n2', timeoutMs: 5000 },
     transferToAny: { kind: 'transfer', group: 'default', to: null, timeoutMs: 5000 },
+    addLearner: {
+      kind: 'changeMembership',
+      group: 'default',
+      timeoutMs: 5000,
+      change: {
+        kind: 'addLearner',
+        member: head.to,
+        addresses: { peer: '127.0.0.1:7002', client: '127.0.0.1:8002' },
+      },
+      expect: '0123456789abcdef',
+    },
+    promote: {
+      kind: 'changeMembership',
+      group: 'default',
+      timeoutMs: 5000,
+      change: { kind: 'promote', member: head.to },
+      expect: null,
+    },
+    remove: {
+      kind: 'changeMembership',
+      group: 'default',
+      timeoutMs: 5000,
+      change: { kind: 'remove', member: head.to },
+      expect: null,
+    },
+    replace: {
+      kind: 'changeMembership',
+      group: 'default',
+      timeoutMs: 5000,
+      change: { kind: 'replace', member: head.from, by: head.to },
+      expect: null,
+    },
+    changeAddresses: {
+      kind: 'changeMembership',
+      group: 'default',
+      timeoutMs: 5000,
+      change: { kind: 'changeAddresses', member: head.to, addresses: { peer: '', client: null } },
+      expect: null,
+    },
   },
 };
 
@@ -184,6 +223,7 @@ const peerAnswers: Case<ReturnType<typeof decodePeerAnswer>> = {
     proposed: { kind: 'propose', result: bytes(7) },
     readReady: { kind: 'readIndex', index: 14 },
     transferred: { kind: 'transfer' },
+    membershipChanged: { kind: 'changeMembership' },
   },
 };
 
@@ -232,6 +272,7 @@ const probes: Case<ReturnType<typeof decodeProbe>> = {
       clusterName: 'quorate',
       hasLog: true,
       clientAddress: '127.0.0.1:8001',
+      joins: true,
     },
   },
 };

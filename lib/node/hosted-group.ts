@@ -1,0 +1,134 @@
+import { incarnationOf, type MemberId, memberId, type NodeId, nodeIdOf } from '../base/index.js';
+import type { StoredIdentity } from '../interfaces/index.js';
+import { type Configuration, membersOf } from '../raft/index.js';
+import type { Probe } from '../wire/index.js';
+import { Admission } from './admission.js';
+import { asFault, nodeClosed } from './faults.js';
+import { Founding } from './founding.js';
+import type { Group } from './group.js';
+import { MembershipChanges } from './membership-changes.js';
+import type { NodeSettings } from './options.js';
+import type { PeerLink } from './peer-link.js';
+
+export interface HostedGroupOptions {
+  readonly group: Group;
+  readonly settings: NodeSettings;
+  readonly links: PeerLink | null;
+  readonly identity: () => StoredIdentity;
+  readonly isClosing: () => boolean;
+  readonly found: (configuration: Omit<Configuration, 'clusterId'>) => Promise<void>;
+}
+
+/** One group of a host, with what decides how it begins and who takes part in it. */
+export class HostedGroup {
+  readonly group: Group;
+  readonly founding: Founding;
+  readonly changes: MembershipChanges;
+  readonly #options: HostedGroupOptions;
+  readonly #admission: Admission;
+
+  constructor(options: HostedGroupOptions) {
+    const { group, settings, links, identity, isClosing, found } = options;
+    const { clock, callTimeoutMs, readmit, join, clusterName } = settings;
+    this.#options = options;
+    this.group = group;
+    const logger = settings.logger.child({ nodeId: settings.id, group: group.id });
+    const configuration = (): Configuration => group.status().configuration;
+    this.founding = new Founding({
+      clock,
+      logger,
+      self: () => this.report(),
+      others: () => this.#others(),
+      isOver: () => !group.isNew || isClosing(),
+      probe: (node) => this.#probe(node),
+      found,
+      onFailed: (error) => group.fault(asFault(error)),
+    });
+    this.changes = new MembershipChanges({
+      clock,
+      callTimeoutMs,
+      calls: group.calls,
+      submit: (change, expect, wait) => group.changes.change(change, expect, wait),
+      configuration,
+      introduce: links === null ? null : (node, address) => this.#introduce(node, address),
+    });
+    const { nodeId, incarnation } = identity();
+    this.#admission = new Admission({
+      self: memberId(nodeId, incarnation),
+      clock,
+      logger,
+      readmit,
+      joins: join !== null,
+      clusterName,
+      changes: this.changes,
+      configuration,
+      isSilent: (member) => this.#isSilent(member),
+      replaced: () => this.#replaced(),
+      probe: (node) => this.#probe(node),
+    });
+  }
+
+  tick(): void {
+    this.group.tick();
+    this.#admission.tick();
+  }
+
+  /** What this node says of itself and the group now. */
+  report(): Probe {
+    const { members, clusterName, clientAddress, join } = this.#options.settings;
+    const { nodeId, incarnation, clusterId } = this.#options.identity();
+    return {
+      group: this.group.id,
+      nodeId,
+      incarnation,
+      clusterId,
+      clusterName,
+      hasLog: !this.group.isNew,
+      members: [...members].map(([id, address]) => ({ id, address })),
+      clientAddress,
+      joins: join !== null,
+    };
+  }
+
+  /** Answers a node that asks, and lets it in where that is due. */
+  answerProbe(asking: Probe): Probe {
+    if (!this.group.isNew) this.#admission.consider(asking);
+    return this.report();
+  }
+
+  /** Whom a node that is new asks. */
+  #others(): readonly NodeId[] {
+    const { id, members, join } = this.#options.settings;
+    return [...(join ?? members.keys())].filter((node) => node !== id);
+  }
+
+  async #probe(node: NodeId): Promise<Probe> {
+    const { links } = this.#options;
+    if (links === null) throw nodeClosed();
+    return await links.probe(node, this.report());
+  }
+
+  #introduce(node: NodeId, address: string | null): Promise<Probe> {
+    if (address !== null) this.#options.links?.introduce(node, address);
+    return this.#probe(node);
+  }
+
+  /** Leader: whether nothing was heard of a member for an election timeout. */
+  #isSilent(member: MemberId): boolean {
+    const silentTicks = this.group.status().progress.get(member)?.silentTicks;
+    return (
+      silentTicks !== undefined && silentTicks >= this.#options.settings.timing.electionMinTicks
+    );
+  }
+
+  /** Leader: nodes of the group that answer under another incarnation than the member's. */
+  #replaced(): readonly NodeId[] {
+    const { progress, configuration } = this.group.status();
+    if (progress.size === 0) return [];
+    const known = new Set(membersOf(configuration));
+    return (this.#options.links?.incarnations() ?? [])
+      .filter((member) => !known.has(member) && incarnationOf(member) !== '')
+      .map(nodeIdOf)
+      .filter((node) => [...known].some((member) => nodeIdOf(member) === node));
+  }
+}

@@ -1,0 +1,241 @@
+import {
+  incarnationOf,
+  type MemberId,
+  memberId,
+  type NodeId,
+  nodeIdOf,
+  QuorateError,
+} from '../base/index.js';
+import type {
+  ChangeOptions,
+  Clock,
+  Member,
+  MemberAddressOptions,
+  Membership,
+} from '../interfaces/index.js';
+import {
+  type Configuration,
+  configurationVersion,
+  type MembershipChange,
+  membersOf,
+  votersOf,
+} from '../raft/index.js';
+import type { Probe } from '../wire/index.js';
+import type { GroupCalls } from './group-calls.js';
+import { memberList } from './node-status.js';
+import type { WaitOptions } from './pending-calls.js';
+
+export interface MembershipChangesOptions {
+  readonly clock: Clock;
+  readonly callTimeoutMs: number;
+  readonly calls: GroupCalls;
+  /** Has it committed, wherever the leader is. */
+  readonly submit: (
+    change: MembershipChange,
+    expect: string | null,
+    wait: WaitOptions,
+  ) => Promise<void>;
+  /** The configuration in force on this node. */
+  readonly configuration: () => Configuration;
+  /** Asks a node, wherever it is, who it is. Null where there are no peers. */
+  readonly introduce: ((id: NodeId, address: string | null) => Promise<Probe>) | null;
+}
+
+/** Between two looks, or two questions. */
+const AGAIN_MS = 50;
+
+/** Changes of the members in the words of users: nodes instead of incarnations, calls that wait. */
+export class MembershipChanges implements Membership {
+  readonly #options: MembershipChangesOptions;
+
+  constructor(options: MembershipChangesOptions) {
+    this.#options = options;
+  }
+
+  list(): readonly Member[] {
+    return memberList(this.#options.configuration());
+  }
+
+  get version(): string {
+    const configuration = this.#options.configuration();
+    return membersOf(configuration).length === 0 ? '' : configurationVersion(configuration);
+  }
+
+  async add(id: NodeId, options: MemberAddressOptions = {}): Promise<void> {
+    const wait = this.#deadline(options);
+    await this.#addLearner(id, options, wait);
+  }
+
+  async promote(id: NodeId, options: ChangeOptions = {}): Promise<void> {
+    const wait = this.#deadline(options);
+    const { learners, voters } = await this.#find(id, wait);
+    const learner = learners[0];
+    if (learner === undefined) throw notMember(id, voters.length > 0 ? 'is a voter' : null);
+    // The same node under an earlier incarnation makes way: a node does not count twice.
+    const member = voters[0];
+    await this.#change(
+      member === undefined
+        ? { kind: 'promote', member: learner }
+        : { kind: 'replace', member, by: learner },
+      options,
+      wait,
+    );
+  }
+
+  async remove(id: NodeId, options: ChangeOptions = {}): Promise<void> {
+    const wait = this.#deadline(options);
+    const { learners, voters } = await this.#find(id, wait);
+    const member = voters[0] ?? learners[0];
+    if (member === undefined) throw notMember(id, null);
+    await this.#change({ kind: 'remove', member }, options, wait);
+  }
+
+  async replace(id: NodeId, by: NodeId, options: MemberAddressOptions = {}): Promise<void> {
+    const wait = this.#deadline(options);
+    const found = await this.#find(id, wait);
+    const old = found.voters[0] ?? found.learners[0];
+    if (old === undefined) throw notMember(id, null);
+    const known = (await this.#find(by, wait)).learners.find((member) => member !== old);
+    const learner = known ?? (await this.#addLearner(by, options, wait));
+    const expectNothing = known === undefined ? { ...options, expect: undefined } : options;
+    await this.#change({ kind: 'replace', member: old, by: learner }, expectNothing, wait);
+  }
+
+  async update(id: NodeId, options: MemberAddressOptions): Promise<void> {
+    const wait = this.#deadline(options);
+    const { learners, voters } = await this.#find(id, wait);
+    const member = voters[0] ?? learners[0];
+    const known =
+      member === undefined ? undefined : this.#options.configuration().addresses.get(member);
+    if (member === undefined || known === undefined) throw notMember(id, null);
+    const addresses = {
+      peer: options.peerAddress ?? known.peer,
+      client: options.clientAddress ?? known.client,
+    };
+    await this.#change({ kind: 'changeAddresses', member, addresses }, options, wait);
+  }
+
+  /** Lets in whoever has shown itself. For the host: nobody waits for it. */
+  async admit(probe: Probe): Promise<void> {
+    await this.#propose(probe, this.#addressOf(probe), {}, this.#deadline({}));
+  }
+
+  /** Makes a learner a voter, in the place of an earlier incarnation of its node. For the learner itself. */
+  async promoteMember(learner: MemberId): Promise<void> {
+    const old = otherIncarnation(this.#options.configuration(), learner);
+    const change: MembershipChange =
+      old === null
+        ? { kind: 'promote', member: learner }
+        : { kind: 'replace', member: old, by: learner };
+    await this.#change(change, {}, this.#deadline({}));
+  }
+
+  async #addLearner(id: NodeId, options: MemberAddressOptions, wait: Deadline): Promise<MemberId> {
+    const probe = await this.#introduce(id, options.peerAddress ?? null, wait);
+    if (probe.hasLog) throw notMember(id, 'holds a log already and cannot be added');
+    return await this.#propose(probe, options.peerAddress ?? this.#addressOf(probe), options, wait);
+  }
+
+  async #propose(
+    probe: Probe,
+    peer: string,
+    options: MemberAddressOptions,
+    wait: Deadline,
+  ): Promise<MemberId> {
+    const member = memberId(probe.nodeId, probe.incarnation);
+    const client = options.clientAddress ?? probe.clientAddress;
+    const addresses = { peer, client };
+    await this.#change({ kind: 'addLearner', member, addresses }, options, wait);
+    return member;
+  }
+
+  #addressOf({ nodeId, members }: Probe): string {
+    return members.find(({ id }) => id === nodeId)?.address ?? '';
+  }
+
+  /** Asks until the node answers or the time is over. */
+  async #introduce(id: NodeId, address: string | null, wait: Deadline): Promise<Probe> {
+    const { introduce, clock } = this.#options;
+    if (introduce === null) {
+      throw new QuorateError('ERR_CONFIG', { message: 'a node without transport has no peers' });
+    }
+    for (;;) {
+      try {
+        return await introduce(id, address);
+      } catch (error) {
+        if (!QuorateError.is(error) || clock.now() + AGAIN_MS >= wait.deadlineMs) throw error;
+      }
+      await this.#pause(wait);
+    }
+  }
+
+  /** A node's members, as of everything that was decided before the call. */
+  async #find(id: NodeId, wait: Deadline): Promise<Found> {
+    await this.#options.calls.readBarrier(this.#left(wait));
+    const configuration = this.#options.configuration();
+    const isOf = (member: MemberId): boolean => nodeIdOf(member) === id;
+    return {
+      voters: votersOf(configuration).filter(isOf),
+      learners: configuration.learners.filter(isOf),
+    };
+  }
+
+  async #change(change: MembershipChange, options: ChangeOptions, wait: Deadline): Promise<void> {
+    await this.#options.submit(change, options.expect ?? null, this.#left(wait));
+    await this.#leaveJoint(wait);
+  }
+
+  /** The change is decided; what is left is that this node sees the end of it, if it is told in time. */
+  async #leaveJoint(wait: Deadline): Promise<void> {
+    const { clock, configuration } = this.#options;
+    while (configuration().outgoing.length > 0 && clock.now() < wait.deadlineMs) {
+      await this.#pause(wait);
+    }
+  }
+
+  #deadline({ signal, timeoutMs }: ChangeOptions): Deadline {
+    const { clock, callTimeoutMs } = this.#options;
+    return { signal, deadlineMs: clock.now() + (timeoutMs ?? callTimeoutMs) };
+  }
+
+  #left({ signal, deadlineMs }: Deadline): {
+    readonly signal: AbortSignal | undefined;
+    readonly timeoutMs: number;
+  } {
+    return { signal, timeoutMs: Math.max(1, deadlineMs - this.#options.clock.now()) };
+  }
+
+  async #pause({ signal }: Deadline): Promise<void> {
+    this.#options.calls.checkOpen();
+    if (signal?.aborted === true) {
+      throw new QuorateError('ERR_ABORTED', {
+        message: 'the caller gave up',
+        cause: signal.reason,
+      });
+    }
+    await new Promise<void>((resolve) => {
+      this.#options.clock.after(AGAIN_MS, resolve);
+    });
+  }
+}
+
+interface Deadline {
+  readonly signal: AbortSignal | undefined;
+  readonly deadlineMs: number;
+}
+
+interface Found {
+  readonly voters: readonly MemberId[];
+  readonly learners: readonly MemberId[];
+}
+
+/** Whether a configuration names another incarnation of the member's node. */
+export function otherIncarnation(configuration: Configuration, member: MemberId): MemberId | null {
+  const isOther = (other: MemberId): boolean =>
+    nodeIdOf(other) === nodeIdOf(member) && incarnationOf(other) !== incarnationOf(member);
+  return membersOf(configuration).find(isOther) ?? null;
+}
+
+function notMember(id: NodeId, why: string | null): QuorateError {
+  return new QuorateError('ERR_MEMBERSHIP', { message: `${id} ${why ?? 'is not a member'}` });
+}

@@ -1,0 +1,109 @@
+import { EMPTY_BYTES, type GroupId, QuorateError, unreachable } from '../base/index.js';
+import type { ChangeRejection, Effect, Input, MembershipChange } from '../raft/index.js';
+import type { GroupCalls } from './group-calls.js';
+import type { PendingCall, WaitOptions } from './pending-calls.js';
+
+export interface PendingChangesOptions {
+  readonly group: GroupId;
+  readonly calls: GroupCalls;
+  /** Asks the core. Answered by `answered`. */
+  readonly begin: (input: Input & { readonly kind: 'changeMembership' }) => void;
+}
+
+/** A change of the members on its way into the log, and who waits for it. */
+interface QueuedChange {
+  readonly change: MembershipChange;
+  readonly expect: string | null;
+  readonly call: PendingCall<Uint8Array>;
+  readonly onNotLeader: () => void;
+  /** Nothing stands in the way but time. */
+  readonly onTooEarly: () => void;
+}
+
+/** Calls that wait until a change of the members is committed. */
+export class PendingChanges {
+  readonly #options: PendingChangesOptions;
+  readonly #pending = new Map<number, QueuedChange>();
+  #nextId = 1;
+
+  constructor(options: PendingChangesOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Changes the members wherever the leader is: one hop at most. What is only too early (another change is
+   * under way, a learner lags behind) is asked again until the deadline.
+   */
+  async change(change: MembershipChange, expect: string | null, wait: WaitOptions): Promise<void> {
+    const { calls, group } = this.#options;
+    await calls.route<Uint8Array>('change', wait, {
+      request: { kind: 'changeMembership', group, timeoutMs: 0, change, expect },
+      here: (call, again) =>
+        this.#begin({ change, expect, call, onNotLeader: again, onTooEarly: again }),
+      answered: (call) => call.resolve(EMPTY_BYTES),
+    });
+  }
+
+  /** Carries out what a peer forwarded. It is never forwarded again. */
+  async serve(change: MembershipChange, expect: string | null, wait: WaitOptions): Promise<void> {
+    const { calls } = this.#options;
+    await calls.begin<Uint8Array>('change', wait, (call) => {
+      const onNotLeader = (): void => call.fail(calls.notLeader());
+      const onTooEarly = (): void => calls.park(call, begin);
+      const begin = (): void => this.#begin({ change, expect, call, onNotLeader, onTooEarly });
+      begin();
+    });
+  }
+
+  /** A change that was appended waits for its commit like any proposal. */
+  answered(effect: Effect & { readonly kind: 'changeAppended' | 'changeRejected' }): void {
+    const change = this.#pending.get(effect.changeId);
+    this.#pending.delete(effect.changeId);
+    if (change === undefined) return;
+    if (effect.kind === 'changeRejected') refuse(change, effect.reason);
+    else this.#options.calls.proposals.place([change], effect.term, effect.index);
+  }
+
+  #begin(queued: QueuedChange): void {
+    const { change, expect } = queued;
+    const changeId = this.#nextId;
+    this.#nextId += 1;
+    this.#pending.set(changeId, queued);
+    this.#options.begin({ kind: 'changeMembership', changeId, change, expect });
+  }
+}
+
+function refuse({ call, change, onNotLeader, onTooEarly }: QueuedChange, reason: ChangeRejection) {
+  const tooEarly = (why: string): void => {
+    call.waitsFor = `; ${why}`;
+    onTooEarly();
+  };
+  const wrong = (why: string): void => {
+    call.fail(new QuorateError('ERR_MEMBERSHIP', { message: why }));
+  };
+  const { member } = change;
+  switch (reason) {
+    case 'notLeader':
+      return onNotLeader();
+    case 'changeInFlight':
+      return tooEarly('another change of the members is under way');
+    case 'termNotCommitted':
+      return tooEarly('the leader has committed nothing in its term yet');
+    case 'transferring':
+      return tooEarly('leadership is being handed over');
+    case 'notCaughtUp':
+      return tooEarly('the learner has not caught up');
+    case 'versionMismatch':
+      return wrong('the members have changed since the expected version');
+    case 'unknownMember':
+      return wrong(`${member} is not a member`);
+    case 'alreadyMember':
+      return wrong(`${member} is a member already`);
+    case 'notLearner':
+      return wrong(`${member} is not a learner`);
+    case 'noVoters':
+      return wrong('the last voter is not removed');
+    default:
+      return unreachable(reason);
+  }
+}
