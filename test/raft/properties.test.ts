@@ -303,6 +303,8 @@ t.test('random schedules keep every promise, and heal', async (t) => {
     'changes',
     'jointElections',
     'removedLeaders',
+    'snapshots',
+    'restores',
   ] as const) {
     t.ok((seen.get(sight) ?? 0) >= 5, `${sight} happened`);
   }

@@ -22,7 +22,9 @@ export type Sightings =
   | 'lostWrites'
   | 'changes'
   | 'jointElections'
-  | 'removedLeaders';
+  | 'removedLeaders'
+  | 'snapshots'
+  | 'restores';
 
 interface Decided {
   readonly entry: Entry;
@@ -38,6 +40,8 @@ interface Life {
   commitIndex: number;
   appliedCount: number;
   configuration: Configuration;
+  /** The entry before its log, which a snapshot covers. */
+  base: { readonly index: number; readonly term: number };
 }
 
 const CHANGES = ['addLearner', 'promote', 'promote', 'remove', 'replace'] as const;
@@ -57,6 +61,8 @@ export class RandomSchedule {
   readonly #cut = new Set<MemberId>();
   readonly #heldDisks = new Set<MemberId>();
   readonly #messages: Message[] = [];
+  /** What each was asked to fetch last. */
+  readonly #fetches = new Map<MemberId, { readonly from: MemberId; readonly id: string }>();
   readonly #seen = new Map<Sightings, number>();
   #isFair = false;
   #nextId = 1;
@@ -85,6 +91,8 @@ export class RandomSchedule {
       maxInflightAppends: 1 + setup.below(5),
       maxInflightBytes: 1 + setup.below(1000),
       maxUncommittedBytes: 200 + setup.below(4000),
+      trailingEntries: 1 + setup.below(6),
+      maxLogBytes: 300 + setup.below(4000),
     };
     // Everybody who is or may become a member.
     this.#members = [...'abcdefg'].map((id) => {
@@ -121,6 +129,7 @@ export class RandomSchedule {
       const transferId = this.#id();
       this.#perform(member, member.step({ kind: 'transferLeadership', transferId, to: null }));
     } else if (dice < 0.9995) this.#losePeer(member);
+    if (!this.#down.has(member.id)) this.#snapshot(member);
   }
 
   #anyLeader(other: Member): Member {
@@ -169,6 +178,32 @@ export class RandomSchedule {
     if (last !== null) this.#perform(member, member.step({ kind: 'written', writeId: last }));
   }
 
+  /** Now and then a member stores what it has applied, or finishes what it fetches. */
+  #snapshot(member: Member): void {
+    if (this.#chance.chance(0.02)) this.#finishFetch(member);
+    if (!this.#chance.chance(0.002)) return;
+    if (member.status.appliedIndex <= snapshotIndexOf(member)) return;
+    this.#sight('snapshots');
+    this.#perform(member, member.takeSnapshot(`s${this.#id()}`));
+  }
+
+  #finishFetch(member: Member): void {
+    const fetch = this.#fetches.get(member.id);
+    if (fetch === undefined || this.#down.has(fetch.from)) return;
+    this.#fetches.delete(member.id);
+    const source = at(
+      this.#members,
+      this.#members.findIndex(({ id }) => id === fetch.from),
+    );
+    const { snapshot } = source.disk;
+    if (snapshot?.id !== fetch.id) {
+      this.#perform(source, source.step({ kind: 'snapshotLost', snapshotId: fetch.id }));
+    } else if (snapshot.position.index > snapshotIndexOf(member)) {
+      const copy = `${fetch.id} from ${fetch.from}`;
+      this.#perform(member, member.storeSnapshot(copy, snapshot.position));
+    }
+  }
+
   #read(member: Member): void {
     const id = this.#id();
     this.#reads.set(id, this.#decided.length);
@@ -193,23 +228,32 @@ export class RandomSchedule {
   }
 
   #beginLife(id: MemberId, term: number): void {
-    const { lastIndex, configuration } = at(
+    const member = at(
       this.#members,
       this.#members.findIndex((one) => one.id === id),
-    ).status;
+    );
+    const { lastIndex, commitIndex, appliedIndex, configuration } = member.status;
+    const base = member.disk.base ?? { index: 0, term: 0 };
     const role = 'follower';
-    this.#lives.set(id, { term, role, lastIndex, commitIndex: 0, appliedCount: 0, configuration });
+    const appliedCount = appliedIndex;
+    this.#fetches.delete(id);
+    this.#lives.set(id, { term, role, lastIndex, commitIndex, appliedCount, configuration, base });
   }
 
   #perform(member: Member, effects: readonly Effect[]): void {
     for (const effect of effects) {
       if (effect.kind === 'send') this.#onSend(effect.message);
-      if (effect.kind === 'write') this.#onWrite(member, effect.entries);
+      if (effect.kind === 'write') this.#onWrite(member, effect);
+      if (effect.kind === 'fetchSnapshot') {
+        this.#fetches.set(member.id, { from: effect.from, id: effect.snapshot.id });
+      }
       if (effect.kind === 'readReady') this.#onReadReady(effect.readId, effect.index);
     }
     this.#checkStatus(member);
-    for (const effect of effects)
+    for (const effect of effects) {
       if (effect.kind === 'apply') this.#onApply(member, effect.entries);
+      if (effect.kind === 'restore') this.#onRestore(member, effect.index);
+    }
   }
 
   #onSend(message: Message): void {
@@ -243,13 +287,19 @@ export class RandomSchedule {
   }
 
   /** Log Matching (Raft §5.3), by induction over what is written after what. */
-  #onWrite(member: Member, added: readonly Entry[]): void {
+  #onWrite(member: Member, { reset, entries: added }: Effect & { readonly kind: 'write' }): void {
+    const life = this.#lives.get(member.id)!;
+    if (reset !== undefined) {
+      life.base = reset;
+      life.lastIndex = reset.index;
+    }
     const first = added[0];
     if (first === undefined) return;
-    const life = this.#lives.get(member.id)!;
     if (first.index <= life.lastIndex) this.#sight('truncations');
     life.lastIndex = at(added, added.length - 1).index;
-    let previous = member.log.find(({ index }) => index === first.index - 1)?.term ?? 0;
+    const { base } = life;
+    const before = entryAt(member.log, first.index - 1);
+    let previous = before?.term ?? (first.index - 1 === base.index ? base.term : 0);
     for (const { term, index, packed } of added) {
       const known = this.#written.get(`${term}/${index}`);
       assert(
@@ -277,7 +327,10 @@ export class RandomSchedule {
     const life = this.#lives.get(member.id)!;
     assert(term >= life.term, 'the term never goes back');
     assert(commitIndex >= life.commitIndex, 'the commit index never goes back');
-    assert(durableIndex <= member.disk.log.length, 'what is called durable is on disk');
+    const { log, base } = member.disk;
+    const storedIndex = log.at(-1)?.index ?? base?.index ?? 0;
+    const isStored = durableIndex <= Math.max(storedIndex, snapshotIndexOf(member));
+    assert(isStored, 'what is called durable is on disk');
     if (life.role === 'leader' && role === 'follower' && life.term === term) {
       const { incoming } = member.status.configuration;
       if (!incoming.includes(member.id)) this.#sight('removedLeaders');
@@ -285,7 +338,9 @@ export class RandomSchedule {
     if (role === 'leader' && (life.role !== 'leader' || life.term !== term))
       this.#onElected(member, term);
     for (let index = life.commitIndex + 1; index <= commitIndex; index += 1) {
-      this.#onCommitted(member, at(member.log, index - 1), term);
+      const entry = entryAt(member.log, index);
+      if (entry !== undefined) this.#onCommitted(member, entry, term);
+      else assert(index <= this.#decided.length, 'a snapshot holds what was decided');
     }
     life.term = term;
     life.role = role;
@@ -298,10 +353,11 @@ export class RandomSchedule {
     this.#leads(member.id, term);
     this.#sight('elections');
     if (member.status.configuration.outgoing.length > 0) this.#sight('jointElections');
+    const { base } = this.#lives.get(member.id)!;
     this.#decided.forEach((decided, i) => {
-      if (decided.term >= term) return;
+      if (decided.term >= term || i < base.index) return;
       assert(
-        member.log[i]?.term === decided.entry.term,
+        entryAt(member.log, i + 1)?.term === decided.entry.term,
         'a leader holds what was decided before it',
       );
     });
@@ -326,7 +382,8 @@ export class RandomSchedule {
   #isOnQuorum(leader: Member, { index, packed }: Entry): boolean {
     const { incoming, outgoing } = this.#lives.get(leader.id)!.configuration;
     const holders = this.#members.filter(({ disk }) => {
-      const stored = disk.log[index - 1];
+      if (index <= (disk.base?.index ?? 0)) return true;
+      const stored = entryAt(disk.log, index);
       return stored !== undefined && equal(stored.packed, packed);
     });
     return [incoming, outgoing].every(
@@ -346,13 +403,24 @@ export class RandomSchedule {
         equal(at(this.#decided, index - 1).entry.packed, packed),
         'what is applied is decided',
       );
-      const stored = member.disk.log[index - 1];
+      const stored = entryAt(member.disk.log, index);
       assert(
         stored !== undefined && equal(stored.packed, packed),
         'what is applied is on disk here',
       );
     }
     this.#perform(member, member.step({ kind: 'applied', index: life.appliedCount }));
+  }
+
+  /** Only what was decided, and never back. */
+  #onRestore(member: Member, index: number): void {
+    const life = this.#lives.get(member.id)!;
+    assert(index > life.appliedCount, 'a snapshot takes nothing back that was applied');
+    assert(index <= this.#decided.length, 'a snapshot holds what was decided');
+    assert(snapshotIndexOf(member) >= index, 'what is restored is durable here');
+    life.appliedCount = index;
+    this.#sight('restores');
+    this.#perform(member, member.step({ kind: 'applied', index }));
   }
 
   /** With everything whole again a leader is found, a proposal decided, and all apply the same. */
@@ -368,6 +436,7 @@ export class RandomSchedule {
         for (let count = this.#messages.length; count > 0; count -= 1) this.#deliverOne();
         for (const member of this.#members)
           while (member.disk.pending.length > 0) this.#finishOneWrite(member);
+        for (const member of this.#members) this.#finishFetch(member);
       }
       const leader = this.#members.find(({ status }) => status.role === 'leader');
       if (wanted === Number.POSITIVE_INFINITY && leader !== undefined && round > 20) {
@@ -399,6 +468,16 @@ export class RandomSchedule {
 function toggle(set: Set<MemberId>, id: MemberId, isIn: boolean): void {
   if (isIn) set.add(id);
   else set.delete(id);
+}
+
+function snapshotIndexOf({ disk }: Member): number {
+  return disk.snapshot?.position.index ?? 0;
+}
+
+/** Logs have no gap, and may begin after a snapshot. */
+function entryAt(log: readonly Entry[], index: number): Entry | undefined {
+  const first = log[0];
+  return first === undefined ? undefined : log[index - first.index];
 }
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {
