@@ -10,6 +10,7 @@ import type {
 import { GroupFiles, type GroupFilesOptions, type LogPosition } from '../files/index.js';
 import type { Batcher, Operation } from './batcher.js';
 import type { Database } from './database.js';
+import { EntryGarbage } from './entry-garbage.js';
 import { type ReadLog, readLog, readPosition } from './log-reading.js';
 import { baseKey, encodeBase, encodeEntries, entryKey, firstChain } from './records.js';
 
@@ -31,19 +32,22 @@ export class LevelGroup implements GroupStorage {
   readonly snapshots: SnapshotStorage;
   readonly #options: LevelGroupOptions;
   readonly #files: GroupFiles;
+  readonly #garbage: EntryGarbage;
   #recovery: Promise<Recovered> | null = null;
 
   constructor(options: LevelGroupOptions) {
     this.#options = options;
     this.#files = new GroupFiles(options);
+    this.#garbage = new EntryGarbage(options);
     const recover = (): Promise<Recovered> => this.#recovered();
     this.snapshots = this.#files.snapshots;
     this.state = new LevelState(options, this.#files, recover);
-    this.log = new LevelLog(options, this.#files, recover);
+    this.log = new LevelLog(options, this.#files, recover, this.#garbage);
   }
 
   /** Marks the end of the log, unless the disk has failed, and ends what is still being written. */
   async close(): Promise<void> {
+    await this.#garbage.idle();
     await this.#files.mark.stop();
     try {
       await this.#files.snapshots.close();
@@ -117,15 +121,22 @@ class LevelLog implements LogStorage {
   readonly #options: LevelGroupOptions;
   readonly #files: GroupFiles;
   readonly #recovered: () => Promise<Recovered>;
+  readonly #garbage: EntryGarbage;
   #base: LogPosition = NOWHERE;
   #last: LogPosition = NOWHERE;
   #isOpen = false;
   #isBusy = false;
 
-  constructor(options: LevelGroupOptions, files: GroupFiles, recovered: () => Promise<Recovered>) {
+  constructor(
+    options: LevelGroupOptions,
+    files: GroupFiles,
+    recovered: () => Promise<Recovered>,
+    garbage: EntryGarbage,
+  ) {
     this.#options = options;
     this.#files = files;
     this.#recovered = recovered;
+    this.#garbage = garbage;
   }
 
   async open(): Promise<StoredLog> {
@@ -176,9 +187,9 @@ class LevelLog implements LogStorage {
           key: baseKey(this.#options.group),
           value: encodeBase(this.#options.group, base),
         },
-        ...this.#deletes(this.#base.index + 1, index),
       ]);
       this.#base = base;
+      this.#garbage.collect(index);
     });
   }
 
@@ -192,10 +203,11 @@ class LevelLog implements LogStorage {
       await this.#cut(this.#base, () =>
         batcher.write([
           { type: 'put', key: baseKey(group), value: encodeBase(group, base) },
-          ...this.#deletes(this.#base.index + 1, this.#last.index),
+          ...this.#deletes(index + 1, this.#last.index),
         ]),
       );
       this.#base = base;
+      this.#garbage.collect(index);
       this.#last = base;
       this.#files.mark.moved(base);
       await this.#files.mark.raise();
