@@ -134,6 +134,7 @@ export class Raft {
 function dispatch(state: RaftState, input: Input): void {
   switch (input.kind) {
     case 'tick':
+      trimLog(state);
       return state.role === 'leader'
         ? tickLeader(state)
         : tickElection(state, input.mayStand ?? true);

@@ -21,6 +21,9 @@ import { afterWrite, resetLog } from './writes.js';
 /** Of `maxLogBytes`, what is kept once it was reached: not every step shall forget a little. */
 const KEPT_SHARE = 7 / 8;
 
+/** Forgotten in one go; the next step goes on. A million at once would hold the event loop. */
+const MAX_TRIMMED_ENTRIES = 4096;
+
 /** What a snapshot of the state machine says of itself, taken now. */
 export function positionToSnapshot(state: RaftState): SnapshotPosition {
   const { log, appliedIndex } = state;
@@ -68,7 +71,7 @@ export function trimLog(state: RaftState): void {
   if (log.bytes > maxLogBytes) {
     until = Math.max(until, log.indexWithin(maxLogBytes * KEPT_SHARE, covered));
   }
-  compactTo(state, until);
+  compactTo(state, Math.min(until, log.firstIndex - 1 + MAX_TRIMMED_ENTRIES));
 }
 
 /** Whether appends cannot go on for this member. */
