@@ -22,6 +22,11 @@ const FLAGS: readonly Flag[] = [
     value: 'ID=HOST:PORT,…',
     help: 'members at the first start; without ids numbered 1, 2, 3 …; default: itself alone',
   },
+  {
+    name: 'join',
+    value: 'HOST:PORT,…',
+    help: 'peer addresses of a cluster that runs: join it; only while the directory is new',
+  },
   { name: 'data-dir', value: 'DIR', help: 'where data is kept; default: none, memory only' },
   { name: 'storage', value: 'level', help: 'the engine of --data-dir; default: level' },
   { name: 'transport', value: 'tcp', help: 'how peers talk; default: tcp' },
@@ -54,7 +59,7 @@ const FLAGS: readonly Flag[] = [
 export const KVNODE_FLAGS: FlagTable = {
   program: 'kvnode',
   flags: FLAGS,
-  later: ['join', 'redirect', 'tls-cert', 'tls-key', 'tls-ca', 'secret-file', 'token-file'],
+  later: ['redirect', 'tls-cert', 'tls-key', 'tls-ca', 'secret-file', 'token-file'],
 };
 
 function mode(preset: string): Flag {

@@ -55,12 +55,14 @@ interface StoreParts {
 
 async function openStore(parts: StoreParts): Promise<KVStore<Uint8Array>> {
   const { settings, ports, peerAddress, clientAddress, logger } = parts;
-  const { id, cluster, dataDir, timing } = settings;
+  const { id, cluster, join, dataDir, timing } = settings;
   const listed = (cluster ?? []).map(({ id: other, peer }) => [other, formatEndpoint(peer)]);
   try {
     return await openKVStore({
       id,
-      members: { ...Object.fromEntries(listed), [id]: peerAddress },
+      ...(join === null
+        ? { members: { ...Object.fromEntries(listed), [id]: peerAddress } }
+        : { join: join.map(formatEndpoint), peerAddress }),
       transport: tcpTransport({ listen: formatEndpoint(ports.peer) }),
       storage: dataDir === null ? undefined : levelStorage(dataDir),
       timing,

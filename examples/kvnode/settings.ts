@@ -35,6 +35,8 @@ export interface KVNodeSettings {
   readonly clientPort: number | null;
   /** Members at the first start, this node among them; null: this node alone. */
   readonly cluster: readonly NamedMember[] | null;
+  /** Peer addresses of a cluster that runs; null: none is joined. */
+  readonly join: readonly Endpoint[] | null;
   /** Null: in memory. */
   readonly dataDir: string | null;
   readonly timing: TimingOptions;
@@ -110,12 +112,18 @@ function interpret(settings: Settings): KVNodeSettings {
     advertiseClient: optionalEndpoint(settings, 'advertise-client'),
     clientPort,
     cluster,
+    join: optional(settings, 'join', endpoints),
     dataDir: optional(settings, 'data-dir', notEmpty),
     timing: timingOf(settings),
     console: settings.get('console')?.text === 'true',
     verbose: settings.get('verbose')?.text === 'true',
     logFormat: oneOf(settings, 'log-format', ['json', 'pretty']),
   };
+  if (read.join !== null && cluster !== null) {
+    throw new UsageError(
+      '--join and --cluster exclude each other; --join is for a cluster that runs',
+    );
+  }
   checkOwnEntry(read);
   checkPorts(read);
   return read;
@@ -233,6 +241,10 @@ function notEmpty({ text, source }: Setting): string {
 
 function endpoint({ text, source }: Setting): Endpoint {
   return parseEndpoint(text, source);
+}
+
+function endpoints({ text, source }: Setting): readonly Endpoint[] {
+  return text.split(',').map((part) => parseEndpoint(part.trim(), source));
 }
 
 /** An address that others dial: its port is named. */

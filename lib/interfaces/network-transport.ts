@@ -42,6 +42,11 @@ export interface TransportHandler {
   peerLost(peer: NodeId, reason: string): void;
   /** Why `peer` could not be reached just now, for people who ask. A transport need not call it. */
   peerUnreachable?(peer: NodeId, reason: string): void;
+  /**
+   * Whoever was dialled as `dialed` is `peer`. The connection is refused; a node that joins by an
+   * address alone dials again by the right name. A transport without addresses need not call it.
+   */
+  peerAnsweredAs?(dialed: NodeId, peer: NodeId): void;
 }
 
 /** What the first frame of a connection comes to. */

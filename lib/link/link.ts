@@ -57,6 +57,8 @@ export interface LinkOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly events?: EventBus | undefined;
+  /** Whoever was dialled as `dialed` has another name. Called inside the transport's own work. */
+  readonly onAnsweredAs?: ((dialed: NodeId, peer: NodeId) => void) | undefined;
   /** The last connection to a peer is gone; `'goodbye'` where it closed cleanly. Must not throw. */
   readonly onPeerLost?: ((peer: NodeId, reason: string) => void) | undefined;
 }
@@ -115,6 +117,7 @@ export class Link implements AsyncDisposable {
         receive: (from, frame, lane) => this.#receive(from, frame, lane),
         peerConnected: (peer) => this.#onConnected(peer),
         peerLost: (peer, reason) => this.#onLost(peer, reason),
+        peerAnsweredAs: (dialed, peer) => this.#options.onAnsweredAs?.(dialed, peer),
         peerUnreachable: (peer, reason) => {
           const known = this.#peers.get(peer);
           if (!known.connected) known.reason = reason;

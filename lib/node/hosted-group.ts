@@ -77,6 +77,9 @@ export class HostedGroup {
   report(): Probe {
     const { members, clusterName, clientAddress, join } = this.#options.settings;
     const { nodeId, incarnation, clusterId } = this.#options.identity();
+    // Where nobody said it, the transport knows.
+    const ownAddress = (id: NodeId): string =>
+      (id === nodeId && join !== null ? this.#options.links?.address : null) ?? '';
     return {
       group: this.group.id,
       nodeId,
@@ -84,7 +87,7 @@ export class HostedGroup {
       clusterId,
       clusterName,
       hasLog: !this.group.isNew,
-      members: [...members].map(([id, address]) => ({ id, address })),
+      members: [...members].map(([id, address]) => ({ id, address: address || ownAddress(id) })),
       clientAddress,
       joins: join !== null,
     };
@@ -98,8 +101,10 @@ export class HostedGroup {
 
   /** Whom a node that is new asks. */
   #others(): readonly NodeId[] {
-    const { id, members, join } = this.#options.settings;
-    return [...(join ?? members.keys())].filter((node) => node !== id);
+    const { settings, links } = this.#options;
+    const { id, members, join } = settings;
+    const asked = join === null ? [...members.keys()] : (links?.seeds ?? []);
+    return asked.filter((node) => node !== id);
   }
 
   async #probe(node: NodeId): Promise<Probe> {

@@ -62,6 +62,8 @@ export class PeerLink {
   #clusterId: string | null;
   #adopting = false;
   #book: ReadonlyMap<NodeId, string>;
+  /** Whom a node that joins asks. Where only the address is known it stands for the name. */
+  readonly #seeds = new Map<NodeId, string>();
   #address: string | null = null;
   #toldMisdirected = false;
 
@@ -72,7 +74,8 @@ export class PeerLink {
     const { limits, clock, random, logger, events, members, join } = settings;
     this.#self = memberId(nodeId, incarnation);
     this.#clusterId = clusterId;
-    this.#book = new Map([...(join ?? []).map((seed) => [seed, ''] as const), ...members]);
+    for (const seed of join ?? []) this.#seeds.set(seed, seed.includes(':') ? seed : '');
+    this.#book = new Map([...this.#seeds, ...members]);
     const listen = members.get(nodeId) ?? '';
     this.#link = new Link({
       transport,
@@ -86,6 +89,8 @@ export class PeerLink {
       random,
       logger,
       events,
+      // The transport is in the middle of refusing the connection.
+      onAnsweredAs: (seed, peer) => clock.soon(() => this.#nameSeed(seed, peer)),
       onPeerLost: (peer, reason) => options.onPeerLost(peer, reason === 'goodbye'),
     });
     this.#link.handle('raft', { receive: (sender, payload) => this.#onRaft(sender, payload) });
@@ -116,6 +121,11 @@ export class PeerLink {
     if (isSameBook(book, this.#book)) return;
     this.#book = book;
     this.#link.setPeers(book);
+  }
+
+  /** Those by whom this node joins, by their names where they are known. */
+  get seeds(): readonly NodeId[] {
+    return [...this.#seeds.keys()];
   }
 
   /** Dials a node that no configuration names yet. */
@@ -171,6 +181,20 @@ export class PeerLink {
 
   close(): Promise<void> {
     return this.#link.close();
+  }
+
+  /** Somebody answers at an address that this node was told to join by. */
+  #nameSeed(seed: NodeId, peer: NodeId): void {
+    const address = this.#seeds.get(seed);
+    if (address === undefined || seed === peer) return;
+    this.#seeds.delete(seed);
+    this.#seeds.set(peer, address);
+    const book = new Map(this.#book);
+    book.delete(seed);
+    // What the log says about a member wins.
+    if (!book.has(peer)) book.set(peer, address);
+    this.#book = book;
+    this.#link.setPeers(book);
   }
 
   #transmit(message: Message): boolean {

@@ -80,7 +80,7 @@ t.test('what is wrong with a node is said in one line with what would be right',
     ['--console=yes', '--console takes no value; leave out =yes'],
     ['--bnd :1', 'unknown flag --bnd; did you mean --bind?'],
     ['--frobnicate', 'unknown flag --frobnicate; kvnode --help lists them'],
-    ['--join x', '--join is not a flag of this version; kvnode --help lists those that are'],
+    ['--redirect', '--redirect is not a flag of this version; kvnode --help lists those that are'],
     ['--id n1 --bind :1 up', 'unexpected word "up"; everything is said by flags'],
     ['--id n1 --id n2', '--id and --id contradict each other; keep one'],
     ['--timing demo --fast-mode', '--timing and --fast-mode contradict each other; keep one'],
@@ -148,7 +148,11 @@ t.test('wrong files and variables are named', async (t) => {
       JSON.stringify({ ...bind, console: 'yes' }),
       '"console" in node.json must be true or false, not "yes"',
     ],
-    [JSON.stringify({ ...bind, join: 'x' }), /"join" in node.json is not a flag of this version/],
+    [
+      JSON.stringify({ ...bind, redirect: true }),
+      /"redirect" in node.json is not a flag of this version/,
+    ],
+    [JSON.stringify({ ...bind, join: ':2', cluster: 'n1=:1' }), /^--join and --cluster exclude/],
   ];
   for (const [text, message] of wrongFiles) {
     t.throws(() => settings('--config node.json', NONE, text), { name: 'UsageError', message });
@@ -156,8 +160,8 @@ t.test('wrong files and variables are named', async (t) => {
   t.throws(() => settings('--id n1 --bind :1', { QUORATE_NODE_TIMING: 'x' }), {
     message: 'QUORATE_NODE_TIMING must be fast or debug or demo, not "x"',
   });
-  t.throws(() => settings('--id n1 --bind :1', { QUORATE_NODE_JOIN: 'x' }), {
-    message: /^QUORATE_NODE_JOIN is not a flag of this version/,
+  t.throws(() => settings('--id n1 --bind :1', { QUORATE_NODE_REDIRECT: 'x' }), {
+    message: /^QUORATE_NODE_REDIRECT is not a flag of this version/,
   });
 });
 

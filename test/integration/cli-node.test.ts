@@ -180,7 +180,7 @@ t.test('a node whose disk fails says so in one line and exits 1', async (t) => {
 
 t.test('wrong flags are one line and exit 2, before anything is touched', async (t) => {
   const wrong = [
-    ['--id', 'n1', '--bind', ':7001', '--join', '127.0.0.1:7002'],
+    ['--id', 'n1', '--bind', ':7001', '--redirect'],
     ['--id', 'n1', '--bind', ':0', '--heartbeat-interval', '500'],
   ];
   for (const ended of await Promise.all(wrong.map((args) => run(KVNODE, args)))) {

@@ -117,6 +117,7 @@ export class PeerConnection {
     if (!verdict.accepted) return this.#refuse(verdict.reason);
     if (verdict.peer === context.self) return this.#refuse('it greets with our own name');
     if (dialed !== null && verdict.peer !== dialed.peer) {
+      context.handler.peerAnsweredAs?.(dialed.peer, verdict.peer);
       return this.#refuse(`${dialed.peer} answers as ${verdict.peer}`);
     }
     if (dialed !== null && verdict.lane !== dialed.lane)
