@@ -91,3 +91,6 @@ export function resolveLimits(
 function isLimitName(name: string): name is keyof Limits {
   return Object.hasOwn(DEFAULT_LIMITS, name);
 }
+
+/** The longest leader lease. A member that starts withholds its vote for as long, and a tenth more. */
+export const MAX_LEADER_LEASE_MS = 60_000;

@@ -1,4 +1,10 @@
-import { decodeUtf8, encodeUtf8, type MemberId, QuorateError } from '../base/index.js';
+import {
+  decodeUtf8,
+  encodeUtf8,
+  MAX_LEADER_LEASE_MS,
+  type MemberId,
+  QuorateError,
+} from '../base/index.js';
 import type { Configuration, LeadershipSettings, MemberAddresses } from './types.js';
 
 /** Nobody: the configuration of a member that was not told of any yet. It decides nothing. */
@@ -24,7 +30,7 @@ const VERSION = 1;
  * into a damaged log. Members and keys are sorted, so that equal configurations are equal bytes.
  */
 export function encodeConfiguration(configuration: Configuration): Uint8Array {
-  const { clusterId, incoming, outgoing, learners, addresses } = configuration;
+  const { clusterId, incoming, outgoing, learners, addresses, leadership } = configuration;
   return encodeUtf8(
     JSON.stringify({
       version: VERSION,
@@ -35,6 +41,7 @@ export function encodeConfiguration(configuration: Configuration): Uint8Array {
       addresses: [...addresses]
         .sort(([a], [b]) => (a < b ? -1 : 1))
         .map(([member, { peer, client }]) => [member, { peer, client }]),
+      ...(leadership === undefined ? {} : { leadership: ordered(leadership) }),
     }),
   );
 }
@@ -70,6 +77,7 @@ export function decodeConfiguration(payload: Uint8Array): Configuration {
     outgoing: membersIn(value, 'outgoing'),
     learners: membersIn(value, 'learners'),
     addresses: addressesIn(value),
+    ...leadershipIn(value),
   };
   const { incoming, outgoing, learners, addresses } = configuration;
   const members = new Set([...incoming, ...outgoing, ...learners]);
@@ -80,6 +88,27 @@ export function decodeConfiguration(payload: Uint8Array): Configuration {
     if (!members.has(member)) throw malformed(`${member} has an address and is no member`);
   }
   return configuration;
+}
+
+/** In the order that equal settings are equal bytes in. */
+function ordered({ leaderLeaseMs, closeHint }: LeadershipSettings): LeadershipSettings {
+  return { leaderLeaseMs, closeHint };
+}
+
+function leadershipIn(value: Record<string, unknown>): Pick<Configuration, 'leadership'> {
+  const given = value['leadership'];
+  if (given === undefined) return {};
+  if (!isRecord(given)) throw malformed('leadership is not an object');
+  const { leaderLeaseMs, closeHint } = given;
+  if (typeof closeHint !== 'boolean') throw malformed('closeHint is neither true nor false');
+  if (leaderLeaseMs === null) return { leadership: { leaderLeaseMs, closeHint } };
+  if (typeof leaderLeaseMs !== 'number' || !Number.isSafeInteger(leaderLeaseMs)) {
+    throw malformed('leaderLeaseMs is no whole number');
+  }
+  if (leaderLeaseMs <= 0 || leaderLeaseMs > MAX_LEADER_LEASE_MS) {
+    throw malformed(`leaderLeaseMs is not from 1 to ${MAX_LEADER_LEASE_MS}`);
+  }
+  return { leadership: { leaderLeaseMs, closeHint } };
 }
 
 function parse(payload: Uint8Array): unknown {

@@ -1,5 +1,6 @@
 import { assert, type MemberId, type Term } from '../base/index.js';
 import { leadershipOf } from './configuration.js';
+import { isPromised } from './lease.js';
 import { mayLead } from './membership.js';
 import { electionResult, votersOf } from './quorum.js';
 import { appendNoop } from './replication.js';
@@ -36,6 +37,8 @@ export function tickElection(state: RaftState, mayStand: boolean): void {
 export function campaign(state: RaftState): void {
   const { self } = state.options;
   if (state.role === 'leader' || !mayLead(state)) return;
+  // Its own vote is a vote.
+  if (isPromised(state)) return;
   becomePreCandidate(state);
   recordPreVote(state, self, true);
   if (state.role !== 'preCandidate') return;
@@ -55,6 +58,7 @@ export function onPreVote(state: RaftState, request: VoteRequest): void {
   const granted =
     request.term > state.hardState.term &&
     !isStickyToLeader(state) &&
+    !isPromised(state) &&
     state.log.isUpToDate(request.lastIndex, request.lastTerm);
   // A refusal carries this member's own term, so that a candidate that is behind learns it.
   const term = granted ? request.term : state.hardState.term;
@@ -66,7 +70,8 @@ export function onVote(state: RaftState, request: VoteRequest): void {
   const { term, votedFor } = state.hardState;
   assert(request.term === term, 'a vote is decided in the term it was asked in');
   const free = votedFor === request.from || (votedFor === null && state.leader === null);
-  if (!free || !state.log.isUpToDate(request.lastIndex, request.lastTerm)) {
+  const isBound = request.isTransfer !== true && isPromised(state);
+  if (!free || isBound || !state.log.isUpToDate(request.lastIndex, request.lastTerm)) {
     sendVoteReply(state, 'voteReply', request.from, term, false);
     return;
   }

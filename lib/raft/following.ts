@@ -1,5 +1,6 @@
 import { assert, type Entry, type LogIndex } from '../base/index.js';
 import { commitTo } from './commit.js';
+import { promiseLease } from './lease.js';
 import { becomeFollower, heardLeader } from './roles.js';
 import { emit, type RaftState } from './state.js';
 import type { AppendRequest, Heartbeat, SnapshotOffer } from './types.js';
@@ -23,6 +24,8 @@ export function onAppend(state: RaftState, request: AppendRequest): void {
 
 export function onHeartbeat(state: RaftState, heartbeat: Heartbeat): void {
   follow(state, heartbeat.from);
+  const { lease } = heartbeat;
+  if (lease !== undefined) promiseLease(state, lease);
   commitTo(state, heartbeat.commitIndex);
   const { self, group } = state.options;
   emit(state, {
@@ -34,6 +37,7 @@ export function onHeartbeat(state: RaftState, heartbeat: Heartbeat): void {
       to: heartbeat.from,
       term: state.hardState.term,
       readRound: heartbeat.readRound,
+      ...(lease === undefined ? {} : { lease }),
     },
   });
 }

@@ -1,3 +1,4 @@
+import { leaseStamp } from './lease.js';
 import { emit, type RaftState } from './state.js';
 
 /**
@@ -6,6 +7,7 @@ import { emit, type RaftState } from './state.js';
  */
 export function sendHeartbeats(state: RaftState): void {
   const { self, group } = state.options;
+  const lease = leaseStamp(state);
   for (const [to, progress] of state.progress) {
     emit(state, {
       kind: 'send',
@@ -17,6 +19,7 @@ export function sendHeartbeats(state: RaftState): void {
         term: state.hardState.term,
         commitIndex: Math.min(progress.matchIndex, state.commitIndex),
         readRound: state.readRounds.at(-1)?.round ?? 0,
+        ...(lease === null ? {} : { lease }),
       },
     });
   }

@@ -1,6 +1,7 @@
 import { noteHeard, tickCatchUp } from './catch-up.js';
 import { onLeaderLost } from './election.js';
 import { sendHeartbeats } from './heartbeat.js';
+import { noteLeasePromised } from './lease.js';
 import { hasQuorum } from './quorum.js';
 import { confirmReads } from './reads.js';
 import { becomeFollower } from './roles.js';
@@ -35,6 +36,7 @@ export function onHeartbeatReply(state: RaftState, reply: HeartbeatReply): void 
   // What was sent may be lost: probe again, or ask whether the window arrived.
   progress.probing = false;
   if (progress.matchIndex < state.log.lastIndex) progress.checkDue = true;
+  if (reply.lease !== undefined) noteLeasePromised(progress, reply.lease);
   if (reply.readRound <= progress.readRound) return;
   progress.readRound = reply.readRound;
   confirmReads(state);

@@ -6,7 +6,13 @@ import { isVoter, membersOf } from './quorum.js';
 import { appendOwn } from './replication.js';
 import { configurationOf, emit, inForce, type RaftState } from './state.js';
 import { resign } from './transfer.js';
-import type { ChangeRejection, Configuration, Input, MembershipChange } from './types.js';
+import type {
+  ChangeLeadership,
+  ChangeRejection,
+  Configuration,
+  Input,
+  MembershipChange,
+} from './types.js';
 
 /** Changes of the members, by joint consensus (Raft §6), one at a time. */
 
@@ -20,6 +26,21 @@ export function onChangeMembership(
     return;
   }
   appendConfiguration(state, next);
+  const { lastIndex: index } = state.log;
+  emit(state, { kind: 'changeAppended', changeId, term: state.hardState.term, index });
+}
+
+/** Leader: how the group keeps its leader is a part of the configuration, and changes as that does. */
+export function onChangeLeadership(
+  state: RaftState,
+  { changeId, leadership, expect }: ChangeLeadership,
+): void {
+  const reason = objection(state, expect);
+  if (reason !== null) {
+    emit(state, { kind: 'changeRejected', changeId, reason });
+    return;
+  }
+  appendConfiguration(state, { ...configurationOf(state), leadership });
   const { lastIndex: index } = state.log;
   emit(state, { kind: 'changeAppended', changeId, term: state.hardState.term, index });
 }

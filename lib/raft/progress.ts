@@ -1,5 +1,5 @@
 import type { LogIndex } from '../base/index.js';
-import type { RaftLimits, SnapshotReference } from './types.js';
+import type { LeaseStamp, RaftLimits, SnapshotReference } from './types.js';
 
 /**
  * How far the leader has brought one other member.
@@ -32,6 +32,8 @@ export interface Progress {
   heardTick: number | null;
   /** Ticks since it was heard from, or since this member leads. */
   quietTicks: number;
+  /** The latest promise of a lease. */
+  lease: LeaseStamp | null;
   /** The latest read round that this member has confirmed. */
   readRound: number;
 }
@@ -51,6 +53,7 @@ export function newProgress(lastIndex: LogIndex): Progress {
     active: false,
     heardTick: null,
     quietTicks: 0,
+    lease: null,
     readRound: 0,
   };
 }

@@ -16,9 +16,15 @@ import {
 import { onAppend, onHeartbeat, refuseLeader } from './following.js';
 import { checkInvariants } from './invariants.js';
 import { onHeartbeatReply, onPeerLost, tickLeader } from './leading.js';
+import { isPromised, leaseIndex, promiseAgain } from './lease.js';
 import { RaftLog } from './log.js';
 import { placedConfigurations } from './membership.js';
-import { leaveJoint, onChangeMembership, settleRemovals } from './membership-change.js';
+import {
+  leaveJoint,
+  onChangeLeadership,
+  onChangeMembership,
+  settleRemovals,
+} from './membership-change.js';
 import { onRead } from './reads.js';
 import { onAppendAccepted, onAppendRejected, onPropose, replicate } from './replication.js';
 import { becomeFollower } from './roles.js';
@@ -63,6 +69,7 @@ export class Raft {
     const { term } = state.hardState;
     state.nowMs = Math.max(state.nowMs, nowMs);
     state.effects = [];
+    promiseAgain(state);
     dispatch(state, input);
     this.#finish();
     if (state.role !== role || state.leader !== leader || state.hardState.term !== term) {
@@ -75,6 +82,14 @@ export class Raft {
     }
     if (state.options.checked === true) checkInvariants(state);
     return state.effects;
+  }
+
+  /**
+   * The index that a linearizable read at `nowMs` must have applied, without asking anybody: what a
+   * leader knows while it holds a lease. Null for all others: they ask by a `read`.
+   */
+  leaseIndex(nowMs: number): LogIndex | null {
+    return leaseIndex(this.#state, nowMs);
   }
 
   status(): RaftStatus {
@@ -162,6 +177,8 @@ function dispatch(state: RaftState, input: Input): void {
       return onSnapshotFetched(state, input);
     case 'changeMembership':
       return onChangeMembership(state, input);
+    case 'changeLeadership':
+      return onChangeLeadership(state, input);
     case 'transferLeadership':
       return onTransfer(state, input);
     default:
@@ -191,7 +208,9 @@ function moveToTerm(state: RaftState, message: Message): boolean {
       if (message.granted) return true; // Grants the term that this member asked for.
       break;
     case 'vote':
-      if (message.isTransfer !== true && isStickyToLeader(state)) return false;
+      // A promise binds in every term; a transfer ends it, because the leader itself has ended its lease.
+      if (message.isTransfer !== true && (isStickyToLeader(state) || isPromised(state)))
+        return false;
       break;
     default:
       break;
@@ -301,6 +320,7 @@ function initialState(options: RaftOptions): RaftState {
     termStartIndex: 0,
     catchUp: { tick: 0, index: 0, roundIndex: 0 },
     logTimeAnchor: { logTimeMs: 0, nowMs: 0 },
+    promisedUntilMs: null,
     transfer: null,
     isLeaseGone: false,
     isTransferTarget: false,

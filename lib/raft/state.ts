@@ -68,6 +68,9 @@ export interface RaftState {
   /** Leader: what log time stood at which moment when its term began. */
   logTimeAnchor: { readonly logTimeMs: number; readonly nowMs: number };
 
+  /** Until when this member votes for nobody, for a lease; null before its first step. */
+  promisedUntilMs: number | null;
+
   /** Leader: the transfer under way, or null. */
   transfer: Transfer | null;
   /** Leader: somebody was told to stand in this term, so that no lease may be relied on any more. */

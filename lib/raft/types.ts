@@ -100,11 +100,22 @@ export interface Heartbeat extends Addressed {
   readonly commitIndex: LogIndex;
   /** The latest read round that the answer confirms; 0 for none. */
   readonly readRound: number;
+  /** The promise that a voter makes by answering. Absent where leases are off. */
+  readonly lease?: LeaseStamp | undefined;
+}
+
+/** A leader asks for a lease: when by its own clock, and for how long. */
+export interface LeaseStamp {
+  /** Whole milliseconds of the leader's clock; says nothing to anybody else. */
+  readonly sentMs: number;
+  readonly leaseMs: number;
 }
 
 export interface HeartbeatReply extends Addressed {
   readonly kind: 'heartbeatReply';
   readonly readRound: number;
+  /** As the heartbeat that is answered has it. */
+  readonly lease?: LeaseStamp | undefined;
 }
 
 /**
@@ -176,6 +187,7 @@ export type Input =
   | { readonly kind: 'peerLost'; readonly member: MemberId; readonly saidGoodbye: boolean }
   /** Stop leading: this member cannot keep up. The most caught-up other is told to stand. */
   | { readonly kind: 'resign' }
+  | ChangeLeadership
   /**
    * Hand leadership to `to`, or to the most caught-up voter. Answered by `transferRefused`, at once or
    * after an election timeout; otherwise by a `became` with another leader.
@@ -245,6 +257,14 @@ export type ChangeRejection =
   | 'notCaughtUp'
   /** Nobody would be left to decide. */
   | 'noVoters';
+
+/** Answered as a change of the members is. */
+export interface ChangeLeadership {
+  readonly kind: 'changeLeadership';
+  readonly changeId: number;
+  readonly leadership: LeadershipSettings;
+  readonly expect: string | null;
+}
 
 export type TransferRefusal =
   | 'notLeader'

@@ -5,10 +5,11 @@ import {
   EMPTY_BYTES,
   type Entry,
   isName,
+  MAX_LEADER_LEASE_MS,
   unpackEntries,
   unreachable,
 } from '../base/index.js';
-import type { Message } from '../raft/types.js';
+import type { LeaseStamp, Message } from '../raft/types.js';
 import {
   decodeWith,
   encodeWith,
@@ -76,10 +77,10 @@ function toWire(message: Message): WireMessage {
     }
     case 'heartbeat': {
       const { commitIndex, readRound } = message;
-      return { ...head, heartbeat: { commitIndex, readRound } };
+      return { ...head, heartbeat: { commitIndex, readRound, ...leaseOf(message) } };
     }
     case 'heartbeatReply':
-      return { ...head, heartbeatReply: { readRound: message.readRound } };
+      return { ...head, heartbeatReply: { readRound: message.readRound, ...leaseOf(message) } };
     case 'snapshotOffer': {
       const { id: snapshotId, index, term: lastTerm } = message.snapshot;
       return { ...head, snapshotOffer: { snapshotId, index, term: lastTerm } };
@@ -141,10 +142,13 @@ function fromWire(wire: quorate.v1.RaftMessage): Message {
         kind,
         commitIndex: safeInteger(body.commitIndex),
         readRound: safeInteger(body.readRound),
+        ...leaseIn(body.lease),
       };
     }
-    case 'heartbeatReply':
-      return { ...head, kind, readRound: safeInteger(present(wire[kind], kind).readRound) };
+    case 'heartbeatReply': {
+      const body = present(wire.heartbeatReply, kind);
+      return { ...head, kind, readRound: safeInteger(body.readRound), ...leaseIn(body.lease) };
+    }
     case 'snapshotOffer': {
       const body = present(wire.snapshotOffer, kind);
       const id = textIn(body.snapshotId, MAX_SNAPSHOT_ID_LENGTH, 'the id of a snapshot');
@@ -156,6 +160,19 @@ function fromWire(wire: quorate.v1.RaftMessage): Message {
     default:
       return unreachable(kind);
   }
+}
+
+function leaseOf({ lease }: { readonly lease?: LeaseStamp | undefined }): {
+  readonly lease?: LeaseStamp;
+} {
+  return lease === undefined ? {} : { lease };
+}
+
+function leaseIn(wire: quorate.v1.LeaseStamp.$Properties | null | undefined): {
+  readonly lease?: LeaseStamp;
+} {
+  if (wire === null || wire === undefined) return {};
+  return { lease: { sentMs: safeInteger(wire.sentMs), leaseMs: wire.leaseMs ?? 0 } };
 }
 
 function entriesIn(region: Uint8Array): Entry[] {
@@ -184,9 +201,9 @@ function faultOf(message: Message): string | null {
     case 'appendRejected':
       return faultOfIndexes(message.prevIndex, message.hintIndex, message.hintTerm);
     case 'heartbeat':
-      return faultOfIndexes(message.commitIndex, message.readRound);
+      return faultOfIndexes(message.commitIndex, message.readRound) ?? faultOfLease(message);
     case 'heartbeatReply':
-      return faultOfIndexes(message.readRound);
+      return faultOfIndexes(message.readRound) ?? faultOfLease(message);
     case 'snapshotOffer': {
       const { id, index, term } = message.snapshot;
       if (id === '' || index === 0) return 'it offers no snapshot';
@@ -207,6 +224,13 @@ function isPosition(value: number): boolean {
 
 function faultOfIndexes(...values: readonly number[]): string | null {
   return values.every(isPosition) ? null : 'an index is out of range';
+}
+
+function faultOfLease({ lease }: { readonly lease?: LeaseStamp | undefined }): string | null {
+  if (lease === undefined) return null;
+  const { sentMs, leaseMs } = lease;
+  const isInRange = isSafeUnsigned(sentMs) && leaseMs >= 1 && leaseMs <= MAX_LEADER_LEASE_MS;
+  return isInRange ? null : 'its lease is out of range';
 }
 
 /** Of the place of one entry in a log, as a member of `messageTerm` may state it. */

@@ -120,6 +120,10 @@ export class Member {
     return this.#raft.status();
   }
 
+  leaseIndex(nowMs: number): number | null {
+    return this.#raft.leaseIndex(nowMs);
+  }
+
   step(input: Input): readonly Effect[] {
     const effects = this.#raft.step(input, this.nowMs);
     for (const effect of effects) {

@@ -1,5 +1,11 @@
 import type { MemberId } from '../../lib/base/index.js';
-import type { AppendRequest, Message } from '../../lib/raft/index.js';
+import type {
+  AppendRequest,
+  Heartbeat,
+  HeartbeatReply,
+  Message,
+  VoteRequest,
+} from '../../lib/raft/index.js';
 import type { Member } from './harness.js';
 import { entries, GROUP, position } from './notation.js';
 
@@ -7,11 +13,16 @@ import { entries, GROUP, position } from './notation.js';
  * Messages as another member would send them, for tests of one member. The sender is written first.
  */
 
-export function voteRequest(from: MemberId, to: MemberId, term: number, last = '0/0'): Message {
+export function voteRequest(from: MemberId, to: MemberId, term: number, last = '0/0'): VoteRequest {
   return request('vote', from, to, term, last);
 }
 
-export function preVoteRequest(from: MemberId, to: MemberId, term: number, last = '0/0'): Message {
+export function preVoteRequest(
+  from: MemberId,
+  to: MemberId,
+  term: number,
+  last = '0/0',
+): VoteRequest {
   return request('preVote', from, to, term, last);
 }
 
@@ -64,11 +75,16 @@ export function heartbeat(
   to: MemberId,
   term: number,
   { commit = 0, round = 0 } = {},
-): Message {
+): Heartbeat {
   return { kind: 'heartbeat', group: GROUP, from, to, term, commitIndex: commit, readRound: round };
 }
 
-export function heartbeatReply(from: MemberId, to: MemberId, term: number, round = 0): Message {
+export function heartbeatReply(
+  from: MemberId,
+  to: MemberId,
+  term: number,
+  round = 0,
+): HeartbeatReply {
   return { kind: 'heartbeatReply', group: GROUP, from, to, term, readRound: round };
 }
 
@@ -92,7 +108,7 @@ function request(
   to: MemberId,
   term: number,
   last: string,
-): Message {
+): VoteRequest {
   const { term: lastTerm, index: lastIndex } = position(last);
   return { kind, group: GROUP, from, to, term, lastIndex, lastTerm };
 }

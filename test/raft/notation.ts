@@ -10,6 +10,7 @@ import type {
   Configuration,
   Effect,
   HardState,
+  LeaseStamp,
   Message,
   SnapshotReference,
 } from '../../lib/raft/index.js';
@@ -132,9 +133,9 @@ export function printMessage(message: Message): string {
     case 'appendRejected':
       return `${head} prev=${message.prevIndex} hint=${message.hintTerm}/${message.hintIndex}`;
     case 'heartbeat':
-      return `${head} commit=${message.commitIndex} round=${message.readRound}`;
+      return `${head} commit=${message.commitIndex} round=${message.readRound}${printLease(message.lease)}`;
     case 'heartbeatReply':
-      return `${head} round=${message.readRound}`;
+      return `${head} round=${message.readRound}${printLease(message.lease)}`;
     case 'snapshotOffer':
       return `${head} ${printSnapshot(message.snapshot)}`;
     default:
@@ -202,6 +203,10 @@ export function parseMessage(to: MemberId, words: readonly string[]): Message {
     default:
       throw new Error(`no message is called "${kind}"`);
   }
+}
+
+function printLease(lease: LeaseStamp | undefined): string {
+  return lease === undefined ? '' : ` lease=${lease.sentMs}+${lease.leaseMs}`;
 }
 
 export function printLog(log: readonly Entry[]): string {
