@@ -146,6 +146,7 @@ function consistencyOf(settings: Settings): Consistency | undefined {
   const setting = settings.get('consistency');
   if (setting === undefined) return undefined;
   const { text, source } = setting;
-  if (text === 'linearizable' || text === 'stale') return text;
-  throw new UsageError(`${source} must be linearizable or stale, not ${JSON.stringify(text)}`);
+  if (text === 'linearizable' || text === 'leaderLease' || text === 'stale') return text;
+  const levels = 'linearizable, leaderLease or stale';
+  throw new UsageError(`${source} must be ${levels}, not ${JSON.stringify(text)}`);
 }

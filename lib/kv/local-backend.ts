@@ -1,7 +1,7 @@
 import { type NodeId, QuorateError, toHex, unreachable } from '../base/index.js';
 import type { EventBus, Membership, NodeStatus } from '../interfaces/index.js';
 import type { Group, GroupEnd, Host } from '../node/index.js';
-import type { CallOptions, Consistency, KVBackend, KVRequest, KVResponse } from '../store/index.js';
+import type { CallOptions, KVBackend, KVRequest, KVResponse } from '../store/index.js';
 import type { KVStateMachine } from './kv-state-machine.js';
 import {
   COMMAND_VERSION,
@@ -26,6 +26,8 @@ export interface LocalBackendOptions {
  * describe, an answer always fits a frame.
  */
 const MAX_PAGE_BYTES = 16 * 1024;
+
+type ReadRequest = KVRequest & { readonly kind: 'get' | 'range' };
 
 /** Carries requests out on this node: writes by way of the leader, reads from what is applied here. */
 export class LocalBackend implements KVBackend {
@@ -114,11 +116,12 @@ export class LocalBackend implements KVBackend {
       case 'delete':
         return await this.#write(request, options);
       case 'get':
-        await this.#catchUp(request.consistency, options);
+        // What may be read is read in the same turn: a lease could end in the next.
+        if (!this.#mayRead(request)) await this.#catchUp(request, options);
         return { kind: 'get', entry: machine.get(request.key), revision: machine.revision };
       case 'range':
         if (request.cursor !== null) return this.#nextPage(request.cursor, request.limit);
-        await this.#catchUp(request.consistency, options);
+        if (!this.#mayRead(request)) await this.#catchUp(request, options);
         return this.#firstPage(request);
       case 'release':
         this.#views.release(request.cursor);
@@ -136,12 +139,30 @@ export class LocalBackend implements KVBackend {
     throw new QuorateError(result.code, { message: result.message });
   }
 
-  async #catchUp(consistency: Consistency, options: CallOptions): Promise<void> {
-    if (consistency !== 'linearizable') return;
+  /** Whether what is applied here is fresh enough now. */
+  #mayRead({ consistency, minRevision = 0 }: ReadRequest): boolean {
+    switch (consistency) {
+      case 'linearizable':
+        return false;
+      case 'leaderLease':
+        return this.#options.group.holdsLease();
+      case 'stale':
+        return this.#options.machine.machine.revision >= minRevision;
+      default:
+        return unreachable(consistency);
+    }
+  }
+
+  async #catchUp({ minRevision = 0 }: ReadRequest, options: CallOptions): Promise<void> {
     const { calls } = this.#options.group;
     await calls.readBarrier(options);
     // It may have stopped in the turn that let this read pass.
     calls.checkOpen();
+    const { revision } = this.#options.machine.machine;
+    if (revision >= minRevision) return;
+    throw new QuorateError('ERR_CONFIG', {
+      message: `nobody has written revision ${minRevision} yet; the latest is ${revision}`,
+    });
   }
 
   #firstPage(request: KVRequest & { kind: 'range' }): KVResponse {

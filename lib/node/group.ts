@@ -180,6 +180,13 @@ export class Group {
     return this.#leader;
   }
 
+  /** Whether what is applied here is linearizable at this moment, without asking anybody. */
+  holdsLease(): boolean {
+    if (this.#stopped) return false;
+    const index = this.#raft.leaseIndex(this.#options.clock.now());
+    return index !== null && index <= this.#appliedIndex;
+  }
+
   status(): RaftStatus {
     return this.#raft.status();
   }

@@ -6,10 +6,11 @@ import type { WaitOptions } from './pending-calls.js';
 
 export interface QueryOptions extends WaitOptions {
   /**
-   * `linearizable` (the default) sees every command acknowledged before the query began; `stale` sees
-   * what this node has applied, at once.
+   * `linearizable` (the default) sees every command acknowledged before the query began; `leaderLease`
+   * does too, by a promise of voters that rests on their clocks, and is `linearizable` where there is
+   * none; `stale` sees what this node has applied, at once.
    */
-  readonly consistency?: 'linearizable' | 'stale' | undefined;
+  readonly consistency?: 'linearizable' | 'leaderLease' | 'stale' | undefined;
 }
 
 /** A node that replicates a state machine of one's own. */
@@ -89,7 +90,9 @@ export class HostedRaftNode implements RaftNode {
 
   async query(query: Uint8Array, options: QueryOptions = {}): Promise<Uint8Array> {
     const { group, machine } = this.#options;
-    if (options.consistency !== 'stale') await group.calls.readBarrier(options);
+    const { consistency = 'linearizable' } = options;
+    const isLeased = consistency === 'leaderLease' && group.holdsLease();
+    if (consistency !== 'stale' && !isLeased) await group.calls.readBarrier(options);
     // A machine that has stopped may have stopped in the middle of a change, also since the barrier.
     group.calls.checkOpen();
     try {

@@ -1,15 +1,31 @@
 import { QuorateError } from '../base/index.js';
-import type { KeyCondition, ListOptions, PutOptions, ReadOptions } from './types.js';
+import type {
+  Consistency,
+  KeyCondition,
+  ListOptions,
+  PutOptions,
+  ReadOptions,
+  Revision,
+} from './types.js';
+
+const CONSISTENCIES: readonly Consistency[] = ['linearizable', 'leaderLease', 'stale'];
 
 /** Whether a call may go out: ERR_CONFIG for options that make no sense, ERR_ABORTED once aborted. */
-export function validateCall({ signal, timeoutMs, consistency }: ReadOptions): void {
+export function validateCall(options: ReadOptions): void {
+  const { signal, timeoutMs, consistency, minRevision } = options;
   if (timeoutMs !== undefined && !(Number.isFinite(timeoutMs) && timeoutMs > 0)) {
     throw wrong(`timeoutMs must be a number above 0, not ${timeoutMs}`);
   }
-  if (consistency !== undefined && consistency !== 'linearizable' && consistency !== 'stale') {
+  if (consistency !== undefined && !CONSISTENCIES.includes(consistency)) {
     throw wrong(
-      `consistency must be 'linearizable' or 'stale', not ${JSON.stringify(consistency)}`,
+      `consistency must be one of ${CONSISTENCIES.join(', ')}, not ${JSON.stringify(consistency)}`,
     );
+  }
+  if (minRevision !== undefined) {
+    if (consistency !== 'stale') throw wrong("minRevision goes with consistency 'stale'");
+    if (!Number.isSafeInteger(minRevision) || minRevision < 0) {
+      throw wrong(`minRevision must be an integer from 0 on, not ${minRevision}`);
+    }
   }
   if (signal?.aborted === true) {
     throw new QuorateError('ERR_ABORTED', {
@@ -17,6 +33,15 @@ export function validateCall({ signal, timeoutMs, consistency }: ReadOptions): v
       cause: signal.reason,
     });
   }
+}
+
+/** How fresh a read must be, as requests say it. */
+export function freshnessOf({ consistency, minRevision }: ReadOptions): {
+  readonly consistency: Consistency;
+  readonly minRevision?: Revision;
+} {
+  const level = consistency ?? 'linearizable';
+  return minRevision === undefined ? { consistency: level } : { consistency: level, minRevision };
 }
 
 /** The one condition that a write carries, or null. */

@@ -1,6 +1,6 @@
 import { EMPTY_BYTES, type NodeId, QuorateError } from '../base/index.js';
 import type { EventBus, Membership, NodeStatus } from '../interfaces/index.js';
-import { conditionOf, limitOf, validateCall } from './call-options.js';
+import { conditionOf, freshnessOf, limitOf, validateCall } from './call-options.js';
 import { decodeKey, encodeKey, encodePrefix, rangeOf } from './keys.js';
 import type {
   CallOptions,
@@ -167,8 +167,11 @@ class BackedStore<V> implements KVStore<V> {
   }
 
   async #read(key: string, options: ReadOptions): Promise<RawEntry | null> {
-    const consistency = options.consistency ?? 'linearizable';
-    const request: KVRequest = { kind: 'get', key: this.#encodeKey(key), consistency };
+    const request: KVRequest = {
+      kind: 'get',
+      key: this.#encodeKey(key),
+      ...freshnessOf(options),
+    };
     const response = await this.#execute(request, options);
     if (response.kind !== 'get') throw unexpected(request, response);
     return response.entry;
@@ -184,7 +187,7 @@ class BackedStore<V> implements KVStore<V> {
       ...rangeOf(this.#prefix, options, this.#backend.maxKeyBytes),
       limit,
       reverse: options.reverse ?? false,
-      consistency: options.consistency ?? 'linearizable',
+      ...freshnessOf(options),
       cursor,
     };
     const response = await this.#execute(request, options);

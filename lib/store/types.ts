@@ -27,10 +27,12 @@ export interface KVEntry<V = string> {
 }
 
 /**
- * `linearizable`: sees every write acknowledged before the read began. `stale`: what this node has
- * applied, at once and without asking anybody.
+ * `linearizable`: sees every write acknowledged before the read began. `leaderLease`: the same, by a
+ * leader that a quorum has promised to vote for nobody else for a while, without asking again; it rests
+ * on clocks that run alike, to a tenth. Where no lease is held, or this node does not lead, it is
+ * `linearizable`. `stale`: what this node has applied, at once and without asking anybody.
  */
-export type Consistency = 'linearizable' | 'stale';
+export type Consistency = 'linearizable' | 'leaderLease' | 'stale';
 
 /** How long a call waits, and who may end it. */
 export interface CallOptions {
@@ -44,6 +46,11 @@ export interface CallOptions {
 export interface ReadOptions extends CallOptions {
   /** Default `'linearizable'`. */
   readonly consistency?: Consistency | undefined;
+  /**
+   * With `stale`: the read sees at least this revision, and waits for it where this node has not
+   * applied it yet. One that nobody has written yet is ERR_CONFIG.
+   */
+  readonly minRevision?: Revision | undefined;
 }
 
 /** At most one of the two. A condition that does not hold is ERR_CONDITION with the current entry. */
@@ -159,7 +166,12 @@ export interface KeyCondition {
 
 /** What a store asks of its backend. */
 export type KVRequest =
-  | { readonly kind: 'get'; readonly key: Uint8Array; readonly consistency: Consistency }
+  | {
+      readonly kind: 'get';
+      readonly key: Uint8Array;
+      readonly consistency: Consistency;
+      readonly minRevision?: Revision | undefined;
+    }
   | {
       readonly kind: 'put';
       readonly key: Uint8Array;
@@ -176,6 +188,7 @@ export type KVRequest =
       readonly limit: number;
       readonly reverse: boolean;
       readonly consistency: Consistency;
+      readonly minRevision?: Revision | undefined;
       readonly cursor: string | null;
     }
   /** Gives back what a cursor held. Unknown ones are passed over. */

@@ -1,5 +1,5 @@
 import { assert, unreachable } from '../base/index.js';
-import type { Consistency, KeyCondition, KVRequest, KVResponse } from '../store/types.js';
+import type { Consistency, KeyCondition, KVRequest, KVResponse, Revision } from '../store/types.js';
 import {
   isSafeUnsigned,
   isUint32,
@@ -16,14 +16,19 @@ import { rawEntryFromWire, rawEntryToWire } from './raw-entry.js';
 type WireRequest = quorate.v1.ClientRequest.$Properties;
 type WireResponse = quorate.v1.ClientResponse.$Properties;
 
-const CONSISTENCIES = ['linearizable', 'stale'] as const satisfies readonly Consistency[];
+/** In the order of the numbers on the wire. */
+const CONSISTENCIES = [
+  'linearizable',
+  'stale',
+  'leaderLease',
+] as const satisfies readonly Consistency[];
 const MAX_CURSOR_LENGTH = 256;
 
 /** The member of `ClientRequest.call` that carries a request. */
 export function kvRequestToWire(request: KVRequest): WireRequest {
   switch (request.kind) {
     case 'get':
-      return { get: { key: request.key, consistency: consistencyToWire(request.consistency) } };
+      return { get: { key: request.key, ...freshnessToWire(request) } };
     case 'put': {
       const { key, value, condition } = request;
       return { put: { key, value, condition: conditionToWire(condition) } };
@@ -33,8 +38,7 @@ export function kvRequestToWire(request: KVRequest): WireRequest {
     case 'range': {
       const { from, to, limit, reverse, cursor } = request;
       assert(isUint32(limit), 'a limit is an unsigned 32-bit integer');
-      const consistency = consistencyToWire(request.consistency);
-      return { range: { from, to, limit, reverse, consistency, cursor } };
+      return { range: { from, to, limit, reverse, cursor, ...freshnessToWire(request) } };
     }
     case 'release':
       return { release: { cursor: request.cursor } };
@@ -47,7 +51,7 @@ export function getFromWire(wire: quorate.v1.GetRequest.$Properties): KVRequest 
   return {
     kind: 'get',
     key: ownBytes(wire.key),
-    consistency: consistencyFromWire(wire.consistency),
+    ...freshnessFromWire(wire),
   };
 }
 
@@ -75,7 +79,7 @@ export function rangeFromWire(wire: quorate.v1.RangeRequest.$Properties): KVRequ
     to: wire.to ? ownBytes(wire.to) : null,
     limit: wire.limit ?? 0,
     reverse: wire.reverse ?? false,
-    consistency: consistencyFromWire(wire.consistency),
+    ...freshnessFromWire(wire),
     cursor: textOrNullIn(wire.cursor, MAX_CURSOR_LENGTH, 'a cursor'),
   };
 }
@@ -149,8 +153,28 @@ export function kvResponseFromWire(kind: KVAnswerKind, wire: WireResponse): KVRe
   }
 }
 
-function consistencyToWire(consistency: Consistency): number {
-  return CONSISTENCIES.indexOf(consistency) + 1;
+interface Freshness {
+  readonly consistency: Consistency;
+  readonly minRevision?: Revision | undefined;
+}
+
+function freshnessToWire({ consistency, minRevision }: Freshness): {
+  readonly consistency: number;
+  readonly minRevision?: number;
+} {
+  const level = CONSISTENCIES.indexOf(consistency) + 1;
+  if (minRevision === undefined) return { consistency: level };
+  assert(isSafeUnsigned(minRevision), 'a revision is a safe integer');
+  return { consistency: level, minRevision };
+}
+
+function freshnessFromWire(
+  wire: Pick<quorate.v1.GetRequest.$Properties, 'consistency' | 'minRevision'>,
+): Freshness {
+  const consistency = consistencyFromWire(wire.consistency);
+  const { minRevision } = wire;
+  if (minRevision === null || minRevision === undefined) return { consistency };
+  return { consistency, minRevision: safeInteger(minRevision) };
 }
 
 function consistencyFromWire(value: number | null | undefined): Consistency {

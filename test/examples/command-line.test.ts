@@ -196,7 +196,7 @@ t.test('what is wrong with a command is said in one line with what would be righ
     ],
     [
       'get a --consistency leader-lease',
-      '--consistency must be linearizable or stale, not "leader-lease"',
+      '--consistency must be linearizable, leaderLease or stale, not "leader-lease"',
     ],
     ['get a --timeout soon', '--timeout must be a duration such as 10s or 500ms, not "soon"'],
     [

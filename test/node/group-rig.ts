@@ -71,6 +71,8 @@ export interface Rig {
 export interface RigOptions {
   readonly ask?: (peer: string, call: PeerCall) => Promise<PeerAnswer>;
   readonly machine?: EchoMachine;
+  /** In entry 1. Default: none is stated. */
+  readonly leadership?: Configuration['leadership'];
   /** Without a log, as before the first start. */
   readonly isNew?: boolean;
   readonly maxPendingCalls?: number;
@@ -98,8 +100,9 @@ export async function rig(options: RigOptions = {}): Promise<Rig> {
   const { isNew = false } = options;
   if (!isNew) await finish(storage.state.save({ term: 1, votedFor: null }));
   const found = await finish(loadGroup('g', storage, machine));
+  const configuration = { ...CONFIGURATION, leadership: options.leadership };
   const entries = packEntries({ group: 'g', term: 1, firstIndex: 1, logTimeMs: 0 }, [
-    { kind: 'configuration', commandVersion: 0, payload: encodeConfiguration(CONFIGURATION) },
+    { kind: 'configuration', commandVersion: 0, payload: encodeConfiguration(configuration) },
   ]);
   if (!isNew) await finish(storage.log.append(entries));
   let outbox: Message[] = [];

@@ -319,6 +319,8 @@ const clientFrames: Case<ReturnType<typeof decodeClientFrame>> = {
         condition: { modRevision: 0 },
       },
       delete: { kind: 'delete', key: bytes(107), condition: { modRevision: 9 } },
+      getAtLeast: { kind: 'get', key: bytes(107), consistency: 'stale', minRevision: 14 },
+      getUnderLease: { kind: 'get', key: bytes(107), consistency: 'leaderLease' },
       range: {
         kind: 'range',
         from: bytes(),
