@@ -1,8 +1,9 @@
 import { type Test, test } from 'tap';
-import { QuorateError } from '../../lib/base/index.js';
+import { packEntries, QuorateError } from '../../lib/base/index.js';
 import { EmitterEventBus } from '../../lib/events/index.js';
 import type { SnapshotDescription, SnapshotStorage } from '../../lib/interfaces/index.js';
 import { KVStateMachine } from '../../lib/kv/kv-state-machine.js';
+import { Applier } from '../../lib/node/applier.js';
 import { loadGroup } from '../../lib/node/loaded-group.js';
 import { SnapshotFetcher, SnapshotServer } from '../../lib/node/snapshot-transfer.js';
 import { Snapshots } from '../../lib/node/snapshots.js';
@@ -12,6 +13,7 @@ import { openTestCluster, type TestCluster, type TestNode } from '../../lib/test
 import { VirtualTime } from '../../lib/testing/test-time.js';
 import type { SnapshotChunk, SnapshotRequest } from '../../lib/wire/index.js';
 import { memoryDisk, memoryStorage } from '../../storage/memory/index.js';
+import { EchoMachine } from './group-rig.js';
 
 const LIMITS = { snapshotEntries: 40, trailingEntries: 5 };
 
@@ -126,6 +128,48 @@ test('a start on what is stored', async (t) => {
     const load = loadGroup('default', { ...storage, snapshots: none }, new KVStateMachine());
     await t.rejects(cluster.run(load), { code: 'ERR_CORRUPT', message: /no usable snapshot/ });
   });
+});
+
+test('a start finishes an install that a crash cut short (schedule D2, fault A9)', async (t) => {
+  const { engine, run, disk } = await memoryEngine();
+  const { state, log, snapshots } = engine.group('g');
+  await run(state.save({ term: 2, votedFor: null }));
+  await run(log.open());
+  const draft = { kind: 'noop', commandVersion: 0, payload: new Uint8Array(0) } as const;
+  await run(
+    log.append(packEntries({ group: 'g', term: 1, firstIndex: 1, logTimeMs: 0 }, [draft, draft])),
+  );
+  const configuration = encodeConfiguration(NO_CONFIGURATION);
+  const writer = await run(snapshots.create({ index: 9, term: 2, logTimeMs: 70, configuration }));
+  const { id } = await run(writer.commit());
+  disk.crash();
+  const again = await memoryEngine(disk);
+  const load = loadGroup('g', again.engine.group('g'), new EchoMachine());
+  const { loaded } = await again.run(load);
+  t.same(loaded.compacted, { index: 9, term: 2, logTimeMs: 70 });
+  t.same(loaded.snapshot, { id, index: 9, term: 2 });
+  t.same(loaded.entries, [], 'the log that it replaces is gone');
+  disk.crash();
+  const third = await memoryEngine(disk);
+  const found = await third.run(third.engine.group('g').log.open());
+  t.same(found.compacted, { index: 9, term: 2 }, 'on disk as well');
+});
+
+test('nothing is applied while a snapshot takes the place of what waits (schedule D6)', async (t) => {
+  const machine = new EchoMachine();
+  const applier = new Applier({ machine, clock: new VirtualTime().clock, onApplied: () => {} });
+  const command = (index: number) =>
+    packEntries({ group: 'g', term: 1, firstIndex: index, logTimeMs: 0 }, [
+      { kind: 'command', commandVersion: 0, payload: new Uint8Array([65]) },
+    ]);
+  applier.add(command(1));
+  applier.hold();
+  applier.add(command(5));
+  t.equal(applier.run(), null);
+  t.same(machine.applied, []);
+  applier.release();
+  t.equal(applier.run(), 5);
+  t.same(machine.applied, ['5 A'], 'what the snapshot covers is not applied again');
 });
 
 test('a snapshot holds what its index says, whatever is applied meanwhile (schedule D15)', async (t) => {
@@ -357,11 +401,11 @@ function without(storage: SnapshotStorage, id: string): SnapshotStorage {
   };
 }
 
-/** A fetcher into a storage in memory, from peers that hold `snapshots`. */
-async function transfer(snapshots: ReadonlyMap<string, Uint8Array>) {
+/** An engine of node n3 in memory. `disk` is one that was written before. */
+async function memoryEngine(disk = memoryDisk()) {
   const time = new VirtualTime();
   const { clock } = time;
-  const engine = memoryStorage({ disk: memoryDisk() });
+  const engine = memoryStorage({ disk });
   const run = async <T>(work: Promise<T>): Promise<T> => {
     let isOver = false;
     work.then(() => {
@@ -370,8 +414,16 @@ async function transfer(snapshots: ReadonlyMap<string, Uint8Array>) {
     await time.until(() => isOver, 1000);
     return await work;
   };
-  await run(engine.open({ clock, logger: silentLogger }));
-  await run(engine.initialise({ nodeId: 'n3', incarnation: 'c'.repeat(16), clusterId: null }));
+  const identity = await run(engine.open({ clock, logger: silentLogger }));
+  const own = { nodeId: 'n3', incarnation: 'c'.repeat(16), clusterId: null };
+  if (identity === null) await run(engine.initialise(own));
+  return { time, engine, run, disk };
+}
+
+/** A fetcher into a storage in memory, from peers that hold `snapshots`. */
+async function transfer(snapshots: ReadonlyMap<string, Uint8Array>) {
+  const { time, engine, run } = await memoryEngine();
+  const { clock } = time;
   const storage = engine.group('g').snapshots;
   const asked: string[] = [];
   const failures = new Map<number, 'ERR_UNREACHABLE'>();
