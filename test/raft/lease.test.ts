@@ -78,6 +78,7 @@ t.test('a transfer that told nobody ends without harm to the lease', async (t) =
   a.propose(1, 'x');
   a.finishWrites();
   a.step({ kind: 'transferLeadership', transferId: 1, to: 'b' });
+  t.equal(a.leaseIndex(1001), null, 'while it lasts there is none');
   t.same(lines(a.step({ kind: 'peerLost', member: 'b', saidGoodbye: false })), [
     'transfer #1 refused: lagging',
   ]);
@@ -142,15 +143,27 @@ t.test('leases begin once their setting is committed, and end when it is appende
   const a = leader({ configuration: configurationOf('abc') });
   a.nowMs = 1000;
   t.ok(lines(a.step(setting(100))).includes('configured abc'));
-  a.finishWrites();
-  a.receive({ ...heartbeatReply('b', 'a', 2), lease: STAMP });
-  t.equal(a.leaseIndex(1001), null, 'it is not committed');
-  a.receive(accepted('c', 'a', 2, 2));
-  t.equal(a.leaseIndex(1001), null, 'b has not stored it: after a restart it would not know');
+  a.receive(
+    { ...heartbeatReply('b', 'a', 2), lease: STAMP },
+    { ...heartbeatReply('c', 'a', 2), lease: { ...STAMP, sentMs: 1 } },
+  );
   a.receive(accepted('b', 'a', 2, 2));
+  t.equal(a.leaseIndex(1001), null, 'b has stored it, and it is not committed');
+  a.finishWrites();
   t.equal(a.leaseIndex(1001), 2);
   a.step(setting(null));
   t.equal(a.leaseIndex(1001), null);
+});
+
+t.test('only who has stored the setting promises what outlives its restart', async (t) => {
+  const a = leader({ configuration: configurationOf('abc') });
+  a.step(setting(100));
+  a.finishWrites();
+  a.receive(accepted('c', 'a', 2, 2), { ...heartbeatReply('b', 'a', 2), lease: STAMP });
+  t.equal(a.status.commitIndex, 2);
+  t.equal(a.leaseIndex(1001), null);
+  a.receive(accepted('b', 'a', 2, 2));
+  t.equal(a.leaseIndex(1001), 2);
 });
 
 t.test('a longer lease is not made of promises for a shorter one', async (t) => {
