@@ -51,7 +51,56 @@ export const CLUSTER_COMMANDS: readonly Command[] = [
       return DONE;
     },
   },
+  change(
+    'member add',
+    'ID [HOST:PORT]',
+    'adds a running node as a learner',
+    [1, 2],
+    (session, words) => {
+      const [id = '', peerAddress] = words;
+      return session.kv.membership.add(id, { peerAddress, ...session.remaining() });
+    },
+  ),
+  change(
+    'member promote',
+    'ID',
+    'makes a learner a voter once it has caught up',
+    [1, 1],
+    (session, words) => {
+      const [id = ''] = words;
+      return session.kv.membership.promote(id, session.remaining());
+    },
+  ),
+  change('member remove', 'ID', 'removes a member', [1, 1], (session, words) => {
+    const [id = ''] = words;
+    return session.kv.membership.remove(id, session.remaining());
+  }),
+  change(
+    'member replace',
+    'ID BY [HOST:PORT]',
+    'puts a running node in the place of a member',
+    [2, 3],
+    (session, words) => {
+      const [id = '', by = '', peerAddress] = words;
+      return session.kv.membership.replace(id, by, { peerAddress, ...session.remaining() });
+    },
+  ),
 ];
+
+function change(
+  name: string,
+  usage: string,
+  help: string,
+  words: readonly [number, number],
+  go: (session: Session, words: readonly string[]) => Promise<void>,
+): Command {
+  const prepare: Command['prepare'] = (given) => async (session) => {
+    await go(session, given.words);
+    session.out.line('OK', { changed: true });
+    return DONE;
+  };
+  return { names: [name], usage, help, words, flags: [], prepare };
+}
 
 /** One member, and what it says of itself or why it does not. */
 type Report = Member & ({ readonly status: NodeStatus } | { readonly error: string });

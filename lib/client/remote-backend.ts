@@ -9,17 +9,12 @@ import type {
   Random,
   Timer,
 } from '../interfaces/index.js';
-import {
-  type CallOptions,
-  type KVBackend,
-  type KVRequest,
-  type KVResponse,
-  ListedMembership,
-} from '../store/index.js';
+import type { CallOptions, KVBackend, KVRequest, KVResponse } from '../store/index.js';
 import type { ClientAnswer, ClientCall } from '../wire/index.js';
 import { CallScope } from './call-scope.js';
 import { addressOfCursor, cursorAt, cursorWithin } from './cursors.js';
 import { Endpoints } from './endpoints.js';
+import { RemoteMembership } from './remote-membership.js';
 import { mayRetry, retryDelayMs, tellsToMoveOn } from './retries.js';
 import { ServerConnection } from './server-connection.js';
 
@@ -44,7 +39,10 @@ const MAX_CONNECT_TIMEOUT_MS = 3000;
 export class RemoteBackend implements KVBackend {
   readonly id: NodeId;
   readonly closed: Promise<{ readonly cause: QuorateError | null }>;
-  readonly membership: Membership = new ListedMembership(() => this.#status?.members ?? []);
+  readonly membership: Membership = new RemoteMembership(
+    () => this.#status?.members ?? [],
+    (request, options) => this.#ask(request, options),
+  );
   readonly #options: RemoteBackendOptions;
   readonly #endpoints: Endpoints;
   readonly #closing = new AbortController();
@@ -87,7 +85,10 @@ export class RemoteBackend implements KVBackend {
   async execute(request: KVRequest, options: CallOptions): Promise<KVResponse> {
     const answer = await this.#carryOut(request, options);
     assert(
-      answer.kind !== 'status' && answer.kind !== 'ready' && answer.kind !== 'failure',
+      answer.kind !== 'status' &&
+        answer.kind !== 'ready' &&
+        answer.kind !== 'member' &&
+        answer.kind !== 'failure',
       'a request of the store has an answer of the store',
     );
     return answer;

@@ -36,7 +36,7 @@ export interface MemberAddressOptions extends ChangeOptions {
 export interface Membership {
   /** Sorted by id. Empty until the node belongs to a cluster. */
   list(): readonly Member[];
-  /** Names what `list` says, and the same everywhere: for `expect`. Empty where `list` is. */
+  /** Names what `list` says, the same on every node: for `expect`. Empty where `list` is, and at a client. */
   readonly version: string;
   /** Adds a node, which must be running and new, as a learner. */
   add(id: NodeId, options?: MemberAddressOptions): Promise<void>;

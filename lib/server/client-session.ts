@@ -1,5 +1,5 @@
 import { type Limits, maxFrameBytes, QuorateError, unreachable } from '../base/index.js';
-import type { FrameConnection, Logger } from '../interfaces/index.js';
+import type { ChangeOptions, FrameConnection, Logger, Membership } from '../interfaces/index.js';
 import type { KVBackend, KVRequest } from '../store/index.js';
 import {
   CLIENT_PROTOCOL_VERSION,
@@ -8,6 +8,7 @@ import {
   type ClientFrame,
   decodeClientFrame,
   encodeServerFrame,
+  type MemberRequest,
   type ServerFrame,
   type ServerHello,
 } from '../wire/index.js';
@@ -145,6 +146,9 @@ export class ClientSession {
       case 'ready':
         await backend.ready({ timeoutMs, signal });
         return { kind: 'ready' };
+      case 'member':
+        await changeMembers(backend.membership, call, { timeoutMs, signal });
+        return { kind: 'member' };
       case 'get':
       case 'put':
       case 'delete':
@@ -208,6 +212,21 @@ export class ClientSession {
     this.#options.onRefused(reason);
     this.#options.connection.close();
   }
+}
+
+async function changeMembers(
+  membership: Membership,
+  { action, id, by, peerAddress, clientAddress, expect }: MemberRequest,
+  wait: ChangeOptions,
+): Promise<void> {
+  const options = {
+    ...wait,
+    expect: expect ?? undefined,
+    peerAddress: peerAddress ?? undefined,
+    clientAddress: clientAddress ?? undefined,
+  };
+  if (action === 'replace') await membership.replace(id, by ?? id, options);
+  else await membership[action](id, options);
 }
 
 function protocolError(message: string): QuorateError {

@@ -1,7 +1,7 @@
 import { QuorateError } from '../base/index.js';
 import type { Member, Membership } from '../interfaces/index.js';
 
-/** The members as a store hears of them that is no member itself. Changes are ERR_CONFIG. */
+/** Members of a backend that cannot change them: changes are ERR_CONFIG. */
 export class ListedMembership implements Membership {
   readonly version = '';
   readonly #list: () => readonly Member[];

@@ -22,16 +22,26 @@ import {
   rangeFromWire,
   releaseFromWire,
 } from './kv-request.js';
+import {
+  type MemberRequest,
+  memberRequestFromWire,
+  memberRequestToWire,
+} from './member-request.js';
 import { nodeStatusFromWire, nodeStatusToWire } from './node-status.js';
 
 /** What a client asks beside the requests of the store. */
-export type ClientCall = KVRequest | { readonly kind: 'status' } | { readonly kind: 'ready' };
+export type ClientCall =
+  | KVRequest
+  | MemberRequest
+  | { readonly kind: 'status' }
+  | { readonly kind: 'ready' };
 
 /** By the `kind` of the call; `conditionFailed` and `failure` answer any of them. */
 export type ClientAnswer =
   | KVResponse
   | { readonly kind: 'status'; readonly status: NodeStatus }
   | { readonly kind: 'ready' }
+  | { readonly kind: 'member' }
   | { readonly kind: 'failure'; readonly error: QuorateError };
 
 /** The first frame of a client is a `hello`, every other one a `request`. */
@@ -134,6 +144,8 @@ function callToWire(call: ClientCall): quorate.v1.ClientRequest.$Properties {
       return { status: {} };
     case 'ready':
       return { ready: {} };
+    case 'member':
+      return { member: memberRequestToWire(call) };
     default:
       return kvRequestToWire(call);
   }
@@ -157,6 +169,8 @@ function callFromWire(wire: quorate.v1.ClientRequest.$Properties): ClientCall {
     case 'status':
     case 'ready':
       return { kind };
+    case 'member':
+      return memberRequestFromWire(present(wire.member, kind));
     default:
       return unreachable(kind);
   }
@@ -168,6 +182,8 @@ function answerToWire(answer: ClientAnswer): quorate.v1.ClientResponse.$Properti
       return { status: nodeStatusToWire(answer.status) };
     case 'ready':
       return { ready: {} };
+    case 'member':
+      return { member: {} };
     case 'failure':
       return { failure: failureToWire(answer.error) };
     default:
@@ -183,6 +199,7 @@ function answerFromWire(wire: quorate.v1.ClientResponse.$Properties): ClientAnsw
     case 'status':
       return { kind, status: nodeStatusFromWire(present(wire.status, kind)) };
     case 'ready':
+    case 'member':
       return { kind };
     case 'failure':
       return { kind, error: failureFromWire(present(wire.failure, kind)) };

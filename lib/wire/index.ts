@@ -12,6 +12,7 @@ export * from './client-protocol.js';
 export { decodeFailure, encodeFailure } from './failure.js';
 export * from './greeting.js';
 export * from './link-frame.js';
+export type { MemberRequest } from './member-request.js';
 export * from './peer-call.js';
 export * from './raft-message.js';
 export * from './snapshot-chunk.js';

@@ -43,6 +43,13 @@ test('kvnode --join takes a node into a cluster that runs', async (t) => {
   await nodes[1]!.line(/^ready /);
   const got = await run(KVCTL, ['--endpoints', `127.0.0.1:${second! + 1000}`, 'get', 'k']);
   t.match(got, { code: 0, stdout: 'v\n' });
+  await run(KVCTL, ['--cluster', one, 'member', 'promote', 'n2']);
+  const removed = await run(KVCTL, ['--cluster', one, 'member', 'remove', 'n2']);
+  t.match(removed, { code: 0, stdout: 'OK\n' });
+  const listed = await run(KVCTL, ['--cluster', one, 'member', 'list', '--json']);
+  t.match(listed.stdout, /^{"id":"n1"[^\n]*"role":"voter"[^\n]*\n$/);
+  const wrong = await run(KVCTL, ['--cluster', one, 'member', 'replace', 'n9', 'n2']);
+  t.match(wrong, { code: 3, stderr: /^kvctl: ERR_MEMBERSHIP: n9 is not a member/ });
 });
 
 async function until(isTrue: () => boolean): Promise<void> {

@@ -342,6 +342,24 @@ const clientFrames: Case<ReturnType<typeof decodeClientFrame>> = {
       release: { kind: 'release', cursor: 'c1' },
       status: { kind: 'status' },
       ready: { kind: 'ready' },
+      addMember: {
+        kind: 'member',
+        action: 'add',
+        id: 'n4',
+        by: null,
+        peerAddress: '127.0.0.1:7004',
+        clientAddress: '127.0.0.1:8004',
+        expect: '0123456789abcdef',
+      },
+      replaceMember: {
+        kind: 'member',
+        action: 'replace',
+        id: 'n3',
+        by: 'n4',
+        peerAddress: null,
+        clientAddress: null,
+        expect: null,
+      },
     }),
   },
 };
@@ -366,6 +384,7 @@ const serverFrames: Case<ReturnType<typeof decodeServerFrame>> = {
       release: { kind: 'release' },
       status: { kind: 'status', status },
       ready: { kind: 'ready' },
+      memberChanged: { kind: 'member' },
       failure: {
         kind: 'failure',
         error: new QuorateError('ERR_NO_LEADER', { message: 'no leader for 5.0 s' }),
