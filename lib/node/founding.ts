@@ -24,7 +24,8 @@ export interface FoundingOptions {
 const ASK_MS = 100;
 const ASK_LATER_MS = 1000;
 const EAGER_ROUNDS = 50;
-/** Between two lines that say whom we wait for. */
+/** Until the first line that says whom we wait for, and between two of them. */
+const FIRST_TELL_MS = 1000;
 const TELL_MS = 5000;
 
 /** Asks the listed members until the group exists: because this node founds it, or because a leader calls. */
@@ -32,13 +33,14 @@ export class Founding {
   readonly #options: FoundingOptions;
   #timer: Timer | null = null;
   #rounds = 0;
-  #toldMs = Number.NEGATIVE_INFINITY;
+  #tellMs: number;
   #asking = false;
   #stopped = false;
   #waitingFor = '';
 
   constructor(options: FoundingOptions) {
     this.#options = options;
+    this.#tellMs = options.clock.now() + FIRST_TELL_MS;
   }
 
   /** Whom the node waits for, in words; empty when nobody. */
@@ -89,8 +91,8 @@ export class Founding {
     this.#waitingFor =
       decision.kind === 'waitForLeader' ? decision.reason : decision.reasons.join('; ');
     const { clock, logger } = this.#options;
-    if (this.#rounds === 1 || clock.now() - this.#toldMs < TELL_MS) return;
-    this.#toldMs = clock.now();
+    if (clock.now() < this.#tellMs) return;
+    this.#tellMs = clock.now() + TELL_MS;
     const fields = { event: 'node.waiting', waitingFor: this.#waitingFor };
     logger.warn(fields, 'The cluster is not formed yet.');
   }

@@ -82,6 +82,20 @@ test('three new nodes found one cluster, by its smallest id, and all adopt it', 
   await closeAll(world, stores);
 });
 
+test('whom a node waits for is told after a second, and then every five', async (t) => {
+  const world = new World();
+  const alone = await world.openStore('n1');
+  const told = (): number =>
+    world.lines.filter(({ fields }) => fields['event'] === 'node.waiting').length;
+  await world.elapse(900);
+  t.equal(told(), 0, 'members that start at the same time are not complained about');
+  await world.elapse(1200);
+  t.equal(told(), 1);
+  await world.elapse(10_000);
+  t.equal(told(), 3);
+  await world.run(alone.close());
+});
+
 test('wiped n1 and n3 do not found without n2, which holds the data (schedule E16)', async (t) => {
   const world = new World();
   const first = await world.openAll();
