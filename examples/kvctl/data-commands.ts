@@ -146,7 +146,8 @@ function consistencyOf(settings: Settings): Consistency | undefined {
   const setting = settings.get('consistency');
   if (setting === undefined) return undefined;
   const { text, source } = setting;
-  if (text === 'linearizable' || text === 'leaderLease' || text === 'stale') return text;
-  const levels = 'linearizable, leaderLease or stale';
+  if (text === 'linearizable' || text === 'stale') return text;
+  if (text === 'leader-lease') return 'leaderLease';
+  const levels = 'linearizable, leader-lease or stale';
   throw new UsageError(`${source} must be ${levels}, not ${JSON.stringify(text)}`);
 }

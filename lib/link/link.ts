@@ -61,6 +61,8 @@ export interface LinkOptions {
   readonly onAnsweredAs?: ((dialed: NodeId, peer: NodeId) => void) | undefined;
   /** The last connection to a peer is gone; `'goodbye'` where it closed cleanly. Must not throw. */
   readonly onPeerLost?: ((peer: NodeId, reason: string) => void) | undefined;
+  /** Frames to and from `peer` can flow again. */
+  readonly onPeerConnected?: ((peer: NodeId) => void) | undefined;
 }
 
 export interface RequestOptions {
@@ -259,6 +261,7 @@ export class Link implements AsyncDisposable {
     const peer = this.#peers.get(id);
     peer.connected = true;
     peer.reason = null;
+    this.#options.onPeerConnected?.(id);
     const { nodeId, events } = this.#options;
     events?.emit('network.peerConnected', () => ({ nodeId, group: null, peer: id }));
   }

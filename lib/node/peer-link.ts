@@ -91,6 +91,7 @@ export class PeerLink {
       events,
       // The transport is in the middle of refusing the connection.
       onAnsweredAs: (seed, peer) => clock.soon(() => this.#nameSeed(seed, peer)),
+      onPeerConnected: () => options.onPeerConnected(),
       onPeerLost: (peer, reason) => options.onPeerLost(peer, reason === 'goodbye'),
     });
     this.#link.handle('raft', { receive: (sender, payload) => this.#onRaft(sender, payload) });

@@ -179,10 +179,7 @@ t.test('what is wrong with a command is said in one line with what would be righ
     ['puut a b', 'unknown command puut; did you mean put?'],
     ['frobnicate', 'unknown command frobnicate; kvctl --help lists them'],
     ['watch a', 'watch is not a command of this version; kvctl --help lists those that are'],
-    [
-      'member add x',
-      'member add is not a command of this version; kvctl --help lists those that are',
-    ],
+    ['transfer n2', 'transfer is not a command of this version; kvctl --help lists those that are'],
     ['put a', 'put takes 2 words: kvctl put K V'],
     ['put a b c', 'put takes 2 words: kvctl put K V; quote what holds blanks'],
     ['leader now', 'leader takes no words: kvctl leader; quote what holds blanks'],
@@ -195,8 +192,8 @@ t.test('what is wrong with a command is said in one line with what would be righ
       '--if-absent and --if-revision exclude each other; keep one',
     ],
     [
-      'get a --consistency leader-lease',
-      '--consistency must be linearizable, leaderLease or stale, not "leader-lease"',
+      'get a --consistency leaderLease',
+      '--consistency must be linearizable, leader-lease or stale, not "leaderLease"',
     ],
     ['get a --timeout soon', '--timeout must be a duration such as 10s or 500ms, not "soon"'],
     [
