@@ -4,21 +4,10 @@ import {
   type LogIndex,
   type MemberId,
   type NodeId,
-  nodeIdOf,
   packEntries,
   type QuorateError,
   unreachable,
 } from '../base/index.js';
-import type {
-  Clock,
-  EventBus,
-  EventOrigin,
-  GroupStorage,
-  Logger,
-  Metrics,
-  StateMachine,
-} from '../interfaces/index.js';
-import { count } from '../observe/index.js';
 import {
   type Configuration,
   type Effect,
@@ -26,50 +15,19 @@ import {
   type Input,
   type Message,
   Raft,
-  type RaftLimits,
   type RaftStatus,
-  type RaftTiming,
   type Role,
 } from '../raft/index.js';
 import { Applier } from './applier.js';
 import { asFault, nodeClosed, storageFailed } from './faults.js';
-import { GroupCalls, type GroupCallsOptions } from './group-calls.js';
+import { GroupCalls } from './group-calls.js';
 import { GroupDisk } from './group-disk.js';
+import { GroupNews } from './group-news.js';
+import type { GroupOptions } from './group-options.js';
 import { GroupSnapshots } from './group-snapshots.js';
 import type { FoundGroup, LoadedGroup } from './loaded-group.js';
 import { PendingChanges } from './pending-changes.js';
-import type { Pull } from './snapshot-transfer.js';
-import type { SnapshotsOptions } from './snapshots.js';
 import { memberOf, Transfers } from './transfers.js';
-
-export interface GroupOptions {
-  readonly id: GroupId;
-  readonly self: MemberId;
-  readonly storage: GroupStorage;
-  readonly machine: StateMachine;
-  readonly timing: RaftTiming;
-  readonly limits: RaftLimits & SnapshotsOptions['limits'];
-  readonly checked: boolean;
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly events: EventBus;
-  readonly logger: Logger;
-  readonly metrics: Metrics;
-  readonly origin: EventOrigin;
-  readonly calls: Pick<
-    GroupCallsOptions,
-    'callTimeoutMs' | 'maxPendingCalls' | 'maxCommandBytes' | 'ask' | 'explainNoLeader' | 'onBusy'
-  >;
-  /** Best effort. False when it was certainly not sent. */
-  readonly send: (message: Message) => boolean;
-  /** The longest that a leader that closes waits for another, in milliseconds. */
-  readonly handOverMs: number;
-  /** Asks a member for a part of its snapshot; null without peers. */
-  readonly pull: Pull | null;
-  readonly onConfigured: (configuration: Configuration) => void;
-  /** The group has stopped by itself and will not come back. */
-  readonly onFault: (error: QuorateError) => void;
-}
 
 /** Why a group has ended: null when it was closed. */
 export interface GroupEnd {
@@ -98,6 +56,7 @@ export class Group {
   readonly #options: GroupOptions;
   readonly #disk: GroupDisk;
   readonly #applier: Applier;
+  readonly #news: GroupNews;
   #raft: Raft;
   #inbox: Input[] = [];
   /** What comes after the proposals of the turn, so that it does not refuse them. */
@@ -116,6 +75,7 @@ export class Group {
     this.closed = new Promise((resolve) => {
       this.#ended = resolve;
     });
+    this.#news = new GroupNews(options);
     this.#raft = this.#newRaft(loaded);
     this.#appliedIndex = loaded.snapshot?.index ?? loaded.compacted.index;
     this.#disk = new GroupDisk({
@@ -280,8 +240,7 @@ export class Group {
   }
 
   #resign(): void {
-    const fields = { event: 'raft.resigned', heldTicks: this.#disk.heldTicks };
-    this.#options.logger.warn(fields, 'A write takes longer than an election: it leads no more.');
+    this.#news.resigned(this.#disk.heldTicks);
     this.#inbox.push({ kind: 'resign' });
   }
 
@@ -368,13 +327,13 @@ export class Group {
       case 'transferRefused':
         return this.transfers.refused(effect.transferId, effect.reason);
       case 'configured':
-        return this.#configured(effect.configuration);
+        return this.#options.onConfigured(effect.configuration);
       case 'became':
         return this.#became(effect);
       case 'electionTimedOut':
-        return this.#electionTimedOut();
+        return this.#news.electionTimedOut(this.#raft.status().term);
       case 'heartbeatTimedOut':
-        return this.#heartbeatTimedOut();
+        return this.#news.heartbeatTimedOut();
       default:
         return unreachable(effect);
     }
@@ -400,17 +359,12 @@ export class Group {
   }
 
   #applied(index: LogIndex): void {
-    count(this.#options.metrics, 'quorate_entries_applied_total', index - this.#appliedIndex);
+    const entryCount = index - this.#appliedIndex;
     this.#appliedIndex = index;
     this.#step({ kind: 'applied', index });
     this.calls.appliedThrough(index);
-    const { events, origin } = this.#options;
-    events.emit('raft.entriesCommitted', () => ({ ...origin, index }));
+    this.#news.applied(index, entryCount);
     if (!this.#applier.isIdle) this.#schedule();
-  }
-
-  #configured(configuration: Configuration): void {
-    this.#options.onConfigured(configuration);
   }
 
   #became({ role, term, leader }: Effect & { kind: 'became' }): void {
@@ -418,30 +372,11 @@ export class Group {
     const hadLeader = this.#leader;
     this.#role = role;
     this.#leader = leader;
-    const { events, origin, logger } = this.#options;
-    if (role !== from) {
-      logger.debug({ event: 'raft.stateChanged', from, to: role, term }, 'The role has changed.');
-      events.emit('raft.stateChanged', () => ({ ...origin, from, to: role, term }));
-    }
+    if (role !== from) this.#news.roleChanged(from, role, term);
     if (leader === hadLeader) return;
     this.calls.leaderChanged();
     if (leader !== null) this.transfers.led(leader);
-    const id = leader === null ? null : nodeIdOf(leader);
-    logger.info({ event: 'raft.leaderChanged', leader: id, term }, 'The leader has changed.');
-    events.emit('raft.leaderChanged', () => ({ ...origin, leader: id, term }));
-  }
-
-  #electionTimedOut(): void {
-    const { events, origin, metrics } = this.#options;
-    count(metrics, 'quorate_elections_total');
-    events.emit('timer.electionExpired', () => origin);
-    const term = this.#raft.status().term;
-    events.emit('raft.electionTimedOut', () => ({ ...origin, term }));
-  }
-
-  #heartbeatTimedOut(): void {
-    const { events, origin } = this.#options;
-    events.emit('timer.heartbeatExpired', () => origin);
+    this.#news.leaderChanged(leader, term);
   }
 
   /** Stops the group: what it rests on has failed outside of it. */

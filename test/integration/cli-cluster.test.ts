@@ -160,8 +160,11 @@ t.test('a wiped member, started again, neither votes nor founds (schedule E15)',
   await members.start(wiped);
   const alone = await members.ctl(['put', 'wiped', 'lost', '--timeout', '1500ms']);
   t.not(alone.code, 0, 'the empty directory does not count towards a majority');
+  // It may have heard already that it is to come back: as a learner of the members that there are.
   const asked = await through(wiped, ['member', 'list', '--json']);
-  t.equal(asked.stdout, '', 'it has founded nothing');
+  const known = asked.stdout.split('\n').filter((line) => line !== '');
+  const voters = known.map((line) => JSON.parse(line)).filter(({ role }) => role === 'voter');
+  t.ok(voters.length === 0 || voters.length === 3, 'it has founded nothing');
   await members.start(other);
   // Asked first, the wiped one knows of no leader; the others do.
   const after = await members.ctl(['put', 'after', 'wipe', '--timeout', '5s']);
