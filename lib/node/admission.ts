@@ -1,4 +1,4 @@
-import { type MemberId, memberId, type NodeId, QuorateError } from '../base/index.js';
+import { type MemberId, memberId, type NodeId, nodeIdOf, QuorateError } from '../base/index.js';
 import type { Clock, Logger } from '../interfaces/index.js';
 import { type Configuration, membersOf } from '../raft/index.js';
 import type { Probe } from '../wire/index.js';
@@ -34,7 +34,8 @@ export class Admission {
   readonly #options: AdmissionOptions;
   /** Whom this member is letting in. */
   readonly #admitting = new Set<MemberId>();
-  readonly #refused = new Set<MemberId>();
+  /** Who was told to wait, the latest of each node: a node can come back any number of times. */
+  readonly #toldWaiting = new Map<NodeId, MemberId>();
   #isPromoting = false;
   #againMs = 0;
 
@@ -97,8 +98,9 @@ export class Admission {
   }
 
   #tellWaiting(member: MemberId): void {
-    if (this.#refused.has(member)) return;
-    this.#refused.add(member);
+    const node = nodeIdOf(member);
+    if (this.#toldWaiting.get(node) === member) return;
+    this.#toldWaiting.set(node, member);
     const fields = { event: 'node.notReadmitted', member };
     const text =
       'A member has come back without its data; it waits to be replaced (readmit: manual).';

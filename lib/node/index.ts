@@ -7,7 +7,10 @@
  *      └─ Group      one Raft group: inbox ─▶ Raft.step ─▶ effects
  *          ├─ GroupDisk    one durable write at a time, everything else joins the next
  *          ├─ Applier      committed entries to the state machine, in slices
- *          └─ GroupCalls   whoever waits: queued, parked, forwarded, placed in the log
+ *          ├─ GroupCalls   whoever waits: queued, parked, forwarded, placed in the log
+ *          ├─ GroupSnapshots   takes them, hands them out, fetches and restores them
+ *          ├─ PendingChanges, Transfers   changes of the members and of the leader
+ *          └─ GroupNews    what those who watch are told
  *
  * It decides nothing about consensus, knows no keys and values, and reads no clock but the injected one.
  */

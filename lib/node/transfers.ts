@@ -1,4 +1,11 @@
-import { type GroupId, type MemberId, type NodeId, nodeIdOf, QuorateError } from '../base/index.js';
+import {
+  type GroupId,
+  type MemberId,
+  type NodeId,
+  nodeIdOf,
+  QuorateError,
+  unreachable,
+} from '../base/index.js';
 import { type Configuration, type TransferRefusal, votersOf } from '../raft/index.js';
 import { nodeClosed } from './faults.js';
 import type { GroupCalls } from './group-calls.js';
@@ -124,5 +131,7 @@ function refusal(reason: Exclude<TransferRefusal, 'notLeader'>, to: MemberId | n
         message: `${whom} did not take over within an election timeout`,
         outcome: 'unknown',
       });
+    default:
+      return unreachable(reason);
   }
 }
