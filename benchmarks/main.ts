@@ -2,9 +2,32 @@ import { parseArgs } from 'node:util';
 import { inProcess } from './in-process.js';
 import { threeProcesses } from './processes.js';
 
-/* `npm run bench`: proposals per second. Ratios within one run say more than figures. */
+/*
+ * `npm run bench -- NAME …` runs what is named, one after the other; without a name, proposals per
+ * second. Ratios within one run say more than figures.
+ */
 
-const { values } = parseArgs({ options: { seconds: { type: 'string', default: '3' } } });
-const seconds = Number(values.seconds);
-await inProcess(seconds);
-await threeProcesses(seconds);
+interface BenchmarkOptions {
+  /** How long one line of a throughput table is measured. */
+  readonly seconds: number;
+}
+
+const benchmarks: Readonly<Record<string, (options: BenchmarkOptions) => Promise<void>>> = {
+  'in-process': ({ seconds }) => inProcess(seconds),
+  processes: ({ seconds }) => threeProcesses(seconds),
+};
+
+const DEFAULT_NAMES = ['in-process', 'processes'];
+
+const { values, positionals } = parseArgs({
+  options: { seconds: { type: 'string', default: '3' } },
+  allowPositionals: true,
+});
+const names = positionals.length === 0 ? DEFAULT_NAMES : positionals;
+const unknown = names.filter((name) => !Object.hasOwn(benchmarks, name));
+if (unknown.length > 0) {
+  const known = Object.keys(benchmarks).join(', ');
+  process.stderr.write(`no benchmark ${unknown.join(', ')}; there are ${known}\n`);
+  process.exit(1);
+}
+for (const name of names) await benchmarks[name]?.({ seconds: Number(values.seconds) });
