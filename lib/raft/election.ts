@@ -2,6 +2,7 @@ import { assert, type MemberId, type Term } from '../base/index.js';
 import { leadershipOf } from './configuration.js';
 import { isPromised } from './lease.js';
 import { mayLead } from './membership.js';
+import type { VoteReply, VoteRequest } from './messages.js';
 import { electionResult, votersOf } from './quorum.js';
 import { appendNoop } from './replication.js';
 import {
@@ -12,7 +13,6 @@ import {
   waitShort,
 } from './roles.js';
 import { configurationOf, emit, type RaftState } from './state.js';
-import type { VoteReply, VoteRequest } from './types.js';
 import { afterWrite, setHardState } from './writes.js';
 
 /** Elections (Raft §5.2, §5.4.1), with PreVote (Thesis §9.6) and sticky leaders (Thesis §4.2.3). */

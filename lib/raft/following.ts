@@ -1,9 +1,9 @@
 import { assert, type Entry, type LogIndex } from '../base/index.js';
 import { commitTo } from './commit.js';
 import { promiseLease } from './lease.js';
+import type { AppendRequest, Heartbeat, SnapshotOffer } from './messages.js';
 import { becomeFollower, heardLeader } from './roles.js';
 import { emit, type RaftState } from './state.js';
-import type { AppendRequest, Heartbeat, SnapshotOffer } from './types.js';
 import { afterWrite, appendToLog, truncateLog } from './writes.js';
 
 /** The follower's side of replication (Raft §5.3). The request is of this member's own term. */

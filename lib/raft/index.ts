@@ -19,6 +19,11 @@ export {
   encodeConfiguration,
   NO_CONFIGURATION,
 } from './configuration.js';
+export type * from './effects.js';
+export type * from './inputs.js';
+export type * from './messages.js';
+export type * from './options.js';
 export { isVoter, membersOf, votersOf } from './quorum.js';
 export { Raft } from './raft.js';
+export type * from './status.js';
 export type * from './types.js';

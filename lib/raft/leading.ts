@@ -1,14 +1,15 @@
 import { noteHeard, tickCatchUp } from './catch-up.js';
 import { onLeaderLost } from './election.js';
 import { sendHeartbeats } from './heartbeat.js';
+import type { Input } from './inputs.js';
 import { noteLeasePromised } from './lease.js';
+import type { HeartbeatReply } from './messages.js';
 import { hasQuorum } from './quorum.js';
 import { confirmReads } from './reads.js';
 import { becomeFollower } from './roles.js';
 import { offerNewest } from './snapshot.js';
 import { configurationOf, emit, type RaftState } from './state.js';
 import { refuseTransfer, tickTransfer } from './transfer.js';
-import type { HeartbeatReply, Input } from './types.js';
 
 /** A leader's pulse, and its doubt in itself (CheckQuorum, Thesis §6.2). */
 

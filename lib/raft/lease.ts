@@ -1,9 +1,9 @@
 import type { LogIndex } from '../base/index.js';
 import { leadershipOf } from './configuration.js';
+import type { LeaseStamp } from './messages.js';
 import type { Progress } from './progress.js';
 import { hasQuorum, votersOf } from './quorum.js';
 import { configurationOf, type RaftState } from './state.js';
-import type { LeaseStamp } from './types.js';
 
 /*
  * Leader leases (Thesis §6.4.1): reads without asking, for as long as no other leader can be elected.

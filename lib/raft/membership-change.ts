@@ -1,18 +1,14 @@
 import { type MemberId, unreachable } from '../base/index.js';
 import { isCaughtUp } from './catch-up.js';
 import { configurationVersion, encodeConfiguration } from './configuration.js';
+import type { ChangeRejection } from './effects.js';
+import type { ChangeLeadership, Input, MembershipChange } from './inputs.js';
 import { forgetRemoved } from './membership.js';
 import { isVoter, membersOf } from './quorum.js';
 import { appendOwn } from './replication.js';
 import { configurationOf, emit, inForce, type RaftState } from './state.js';
 import { resign } from './transfer.js';
-import type {
-  ChangeLeadership,
-  ChangeRejection,
-  Configuration,
-  Input,
-  MembershipChange,
-} from './types.js';
+import type { Configuration } from './types.js';
 
 /** Changes of the members, by joint consensus (Raft §6), one at a time. */
 

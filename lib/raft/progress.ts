@@ -1,5 +1,7 @@
 import type { LogIndex } from '../base/index.js';
-import type { LeaseStamp, RaftLimits, SnapshotReference } from './types.js';
+import type { LeaseStamp } from './messages.js';
+import type { RaftLimits } from './options.js';
+import type { SnapshotReference } from './types.js';
 
 /**
  * How far the leader has brought one other member.

@@ -2,6 +2,7 @@ import { assert, type LogIndex, unreachable } from '../base/index.js';
 import { silentTicksOf } from './catch-up.js';
 import { advanceCommit, handOver, onApplied } from './commit.js';
 import { NO_CONFIGURATION } from './configuration.js';
+import type { Effect } from './effects.js';
 import {
   campaign,
   isStickyToLeader,
@@ -14,6 +15,7 @@ import {
   tickElection,
 } from './election.js';
 import { onAppend, onHeartbeat, refuseLeader } from './following.js';
+import type { Input } from './inputs.js';
 import { checkInvariants } from './invariants.js';
 import { onHeartbeatReply, onPeerLost, tickLeader } from './leading.js';
 import { isPromised, leaseIndex, promiseAgain } from './lease.js';
@@ -25,6 +27,8 @@ import {
   onChangeMembership,
   settleRemovals,
 } from './membership-change.js';
+import type { Message } from './messages.js';
+import type { RaftLimits, RaftOptions, RaftTiming } from './options.js';
 import { onRead } from './reads.js';
 import { onAppendAccepted, onAppendRejected, onPropose, replicate } from './replication.js';
 import { becomeFollower } from './roles.js';
@@ -37,17 +41,9 @@ import {
   trimLog,
 } from './snapshot.js';
 import { configurationOf, type DurablePromise, emit, type RaftState } from './state.js';
+import type { RaftStatus } from './status.js';
 import { advanceTransfer, onTimeoutNow, onTransfer, resign } from './transfer.js';
-import type {
-  Effect,
-  Input,
-  Message,
-  RaftLimits,
-  RaftOptions,
-  RaftStatus,
-  RaftTiming,
-  SnapshotPosition,
-} from './types.js';
+import type { SnapshotPosition } from './types.js';
 import { completeWrites, flushWrites, stillHolds } from './writes.js';
 
 /**

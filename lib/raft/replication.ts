@@ -9,10 +9,11 @@ import {
 } from '../base/index.js';
 import { noteHeard } from './catch-up.js';
 import { advanceCommit } from './commit.js';
+import type { Input } from './inputs.js';
+import type { AppendAccepted, AppendRejected } from './messages.js';
 import { becomeProbe, isWindowFull, noteAccepted, noteSent, type Progress } from './progress.js';
 import { needsSnapshot, offerSnapshot } from './snapshot.js';
 import { emit, type RaftState } from './state.js';
-import type { AppendAccepted, AppendRejected, Input } from './types.js';
 import { appendToLog } from './writes.js';
 
 /** The leader's side of replication (Raft §5.3), pipelined (Thesis §10.2.1). */

@@ -1,9 +1,11 @@
 import { assert, at, type LogIndex, type MemberId } from '../base/index.js';
 import { commitTo } from './commit.js';
 import { follow } from './following.js';
+import type { Input } from './inputs.js';
+import type { SnapshotOffer } from './messages.js';
 import { becomeSnapshot, type Progress } from './progress.js';
 import { configurationOf, emit, type RaftState } from './state.js';
-import type { Input, SnapshotOffer, SnapshotPosition, SnapshotReference } from './types.js';
+import type { SnapshotPosition, SnapshotReference } from './types.js';
 import { afterWrite, resetLog } from './writes.js';
 
 /*

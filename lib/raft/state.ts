@@ -1,16 +1,11 @@
 import { at, type Entry, type LogIndex, type MemberId, type Term } from '../base/index.js';
+import type { Effect } from './effects.js';
 import type { RaftLog } from './log.js';
+import type { Message } from './messages.js';
+import type { RaftOptions } from './options.js';
 import type { Progress } from './progress.js';
 import type { Transfer } from './transfer.js';
-import type {
-  Configuration,
-  Effect,
-  HardState,
-  Message,
-  RaftOptions,
-  Role,
-  SnapshotReference,
-} from './types.js';
+import type { Configuration, HardState, Role, SnapshotReference } from './types.js';
 
 /**
  * All that a member knows. One interface, owned by `Raft`; the files beside it are functions over

@@ -1,8 +1,10 @@
 import type { MemberId } from '../base/index.js';
+import type { TransferRefusal } from './effects.js';
+import type { Input } from './inputs.js';
+import type { TimeoutNow } from './messages.js';
 import { isVoter, votersOf } from './quorum.js';
 import { becomeCandidate, becomeFollower } from './roles.js';
 import { configurationOf, emit, type RaftState } from './state.js';
-import type { Input, TimeoutNow, TransferRefusal } from './types.js';
 import { afterWrite } from './writes.js';
 
 /**

@@ -1,5 +1,6 @@
 import { assert, type MemberId, unreachable } from '../base/index.js';
-import type { MemberAddresses, MembershipChange } from '../raft/types.js';
+import type { MembershipChange } from '../raft/inputs.js';
+import type { MemberAddresses } from '../raft/types.js';
 import { isMemberId, MAX_ADDRESS_LENGTH, malformed, present, textIn } from './boundary.js';
 import type { quorate } from './generated/quorate.js';
 

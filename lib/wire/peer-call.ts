@@ -8,7 +8,7 @@ import {
   QuorateError,
   unreachable,
 } from '../base/index.js';
-import type { MembershipChange } from '../raft/types.js';
+import type { MembershipChange } from '../raft/inputs.js';
 import {
   decodeWith,
   digitsIn,

@@ -9,7 +9,7 @@ import {
   unpackEntries,
   unreachable,
 } from '../base/index.js';
-import type { LeaseStamp, Message } from '../raft/types.js';
+import type { LeaseStamp, Message } from '../raft/messages.js';
 import {
   decodeWith,
   encodeWith,

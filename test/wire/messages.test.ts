@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import t from 'tap';
 import { type Entry, packEntries, QuorateError, toHex } from '../../lib/base/index.js';
-import type { Message } from '../../lib/raft/types.js';
+import type { Message } from '../../lib/raft/messages.js';
 import type { RawEntry } from '../../lib/store/types.js';
 import { quorate } from '../../lib/wire/generated/quorate.js';
 import {
