@@ -1,15 +1,15 @@
 import {
+  type GroupId,
   type LogIndex,
   type MemberId,
   type NodeId,
   nodeIdOf,
   QuorateError,
-  type Term,
 } from '../base/index.js';
 import type { Clock } from '../interfaces/index.js';
-import type { RejectionReason } from '../raft/index.js';
 import type { PeerAnswer, PeerCall } from '../wire/index.js';
-import { asRejected, isWorthRetrying, tooMuchUncommitted, withOutcome } from './faults.js';
+import { asRejected, isWorthRetrying, withOutcome } from './faults.js';
+import { ForwardedReads } from './forwarded-reads.js';
 import { ParkedCalls } from './parked-calls.js';
 import {
   type OpenCall,
@@ -17,12 +17,13 @@ import {
   PendingCalls,
   type WaitOptions,
 } from './pending-calls.js';
-import { PendingProposals, type Proposal } from './pending-proposals.js';
-import { PendingReads, type Read } from './pending-reads.js';
+import { PendingProposals } from './pending-proposals.js';
+import { PendingReads } from './pending-reads.js';
+import { QueuedCalls } from './queued-calls.js';
 
 export interface GroupCallsOptions {
   readonly self: MemberId;
-  readonly group: string;
+  readonly group: GroupId;
   readonly clock: Clock;
   readonly callTimeoutMs: number;
   readonly maxPendingCalls: number;
@@ -56,25 +57,19 @@ const MAX_TIMEOUT_MS = 2 ** 32 - 1;
 
 /**
  * The calls of one group that wait: those of this node's users, and those that peers have forwarded.
- * It knows where each of them is (queued, parked until there is a leader, asked of a peer, placed in
- * the log, waiting to be applied) and settles each once. The driver takes what is queued and tells
- * what became of it.
+ * Each is carried out where the leader is, settles once, and stands meanwhile in one place:
+ *
+ *     ParkedCalls ──▶ QueuedCalls ──▶ the core ──▶ PendingProposals, PendingReads ──▶ settled
+ *      no leader  └─▶ ForwardedReads, or a question to the leader ──▶ PendingReads ──▶ settled
  */
 export class GroupCalls {
+  /** What stands in the log and waits to be committed. */
+  readonly proposals = new PendingProposals();
+  readonly queued: QueuedCalls;
+  readonly forwardedReads: ForwardedReads;
   readonly #options: GroupCallsOptions;
   readonly #calls: PendingCalls;
-  readonly #proposals = new PendingProposals();
   readonly #reads = new PendingReads();
-  #queuedProposals: Proposal[] = [];
-  #queuedReads: Read[] = [];
-  #placing: readonly Proposal[] = [];
-  /** Reads of a core's answer, by read id. */
-  readonly #reading = new Map<number, readonly Read[]>();
-  #nextReadId = 1;
-  /** Reads of this turn that share one question to the leader. */
-  #forwardedReads: PendingCall<LogIndex>[] = [];
-  /** Reads that the leader was asked about, by question. */
-  readonly #askedReads = new Set<readonly PendingCall<LogIndex>[]>();
   readonly #parked: ParkedCalls;
   #closed: QuorateError | null = null;
   #refusing: QuorateError | null = null;
@@ -82,6 +77,7 @@ export class GroupCalls {
   constructor(options: GroupCallsOptions) {
     this.#options = options;
     const { clock, callTimeoutMs, maxPendingCalls, onBusy } = options;
+    const { self, group, leader, appliedIndex, onWork } = options;
     this.#parked = new ParkedCalls(clock);
     this.#calls = new PendingCalls({
       clock,
@@ -89,6 +85,25 @@ export class GroupCalls {
       maxPendingCalls,
       onBusy,
       explain: (call) => this.#timedOut(call),
+    });
+    this.queued = new QueuedCalls({
+      proposals: this.proposals,
+      reads: this.#reads,
+      appliedIndex,
+      onWork,
+    });
+    const again = (call: PendingCall<LogIndex>): void => this.#parkRead(call);
+    this.forwardedReads = new ForwardedReads({
+      self,
+      group,
+      reads: this.#reads,
+      leader,
+      appliedIndex,
+      ask: (peer, request, deadlineMs) => this.#ask(peer, request, deadlineMs),
+      again,
+      // A read that was lost on the way can be asked again: nothing happened.
+      failed: (call, error) => this.#afterFailure(call, asRejected(error), () => again(call)),
+      onWork,
     });
   }
 
@@ -106,7 +121,7 @@ export class GroupCalls {
     return this.begin<Uint8Array>('propose', wait, (call) => {
       this.#checkSize(command);
       const onNotLeader = (): void => call.fail(this.notLeader());
-      this.#queueProposal({ command, commandVersion, call, onNotLeader });
+      this.queued.propose({ command, commandVersion, call, onNotLeader });
     });
   }
 
@@ -116,7 +131,7 @@ export class GroupCalls {
     return this.route<Uint8Array>('submit', wait, {
       request: { kind: 'propose', group, command, commandVersion, timeoutMs: 0 },
       here: (call, onNotLeader) =>
-        this.#queueProposal({ command, commandVersion, call, onNotLeader }),
+        this.queued.propose({ command, commandVersion, call, onNotLeader }),
       answered: (call, answer) => {
         if (answer.kind === 'propose') call.resolve(answer.result);
       },
@@ -146,97 +161,9 @@ export class GroupCalls {
       return { kind: 'propose', result: await this.propose(command, commandVersion, wait) };
     }
     const index = await this.begin<LogIndex>('read', wait, (call) => {
-      this.#queueRead({ call, onNotLeader: () => call.fail(this.notLeader()) });
+      this.queued.read({ call, onNotLeader: () => call.fail(this.notLeader()) });
     });
     return { kind: 'readIndex', index };
-  }
-
-  /**
-   * What is queued to be proposed, in parts of at most `maxBytes`, or of one command. Each is answered by
-   * `placed` or `refused` before the next is asked for.
-   */
-  *takeProposals(maxBytes: number): Generator<readonly Proposal[], void, undefined> {
-    const queued = this.#queuedProposals.filter(({ call }) => !call.isSettled);
-    this.#queuedProposals = [];
-    let from = 0;
-    let bytes = 0;
-    for (const [position, { command }] of queued.entries()) {
-      bytes += command.length;
-      if (position === from || bytes <= maxBytes) continue;
-      yield this.#place(queued.slice(from, position));
-      from = position;
-      bytes = command.length;
-    }
-    if (from < queued.length) yield this.#place(queued.slice(from));
-  }
-
-  placed(term: Term, firstIndex: LogIndex): void {
-    this.#proposals.place(this.#placing, term, firstIndex);
-    this.#placing = [];
-  }
-
-  refused(reason: RejectionReason): void {
-    const refused = this.#placing;
-    this.#placing = [];
-    for (const { call, onNotLeader } of refused) {
-      if (reason === 'busy') call.fail(tooMuchUncommitted());
-      else onNotLeader();
-    }
-  }
-
-  /** An id for the reads that are queued, or null where none is. Answered by `readReady` or `readRefused`. */
-  takeReads(): number | null {
-    const reads = this.#queuedReads.filter(({ call }) => !call.isSettled);
-    this.#queuedReads = [];
-    if (reads.length === 0) return null;
-    const readId = this.#nextReadId;
-    this.#nextReadId += 1;
-    this.#reading.set(readId, reads);
-    return readId;
-  }
-
-  readReady(readId: number, index: LogIndex): void {
-    const calls = (this.#reading.get(readId) ?? []).map((read) => read.call);
-    this.#reading.delete(readId);
-    this.#reads.await(index, calls, this.#options.appliedIndex());
-  }
-
-  readRefused(readId: number): void {
-    const reads = this.#reading.get(readId) ?? [];
-    this.#reading.delete(readId);
-    for (const { onNotLeader } of reads) onNotLeader();
-  }
-
-  /** Asks the leader once for all reads of this turn. */
-  flushForwardedReads(): void {
-    const calls = this.#forwardedReads.filter((call) => !call.isSettled);
-    this.#forwardedReads = [];
-    const leader = this.#options.leader();
-    if (calls.length === 0) return;
-    const again = (call: PendingCall<LogIndex>): void =>
-      this.#parked.park(call, () => this.#routeRead(call));
-    if (leader === null || leader === this.#options.self) {
-      for (const call of calls) again(call);
-      return;
-    }
-    const request: PeerCall = { kind: 'readIndex', group: this.#options.group, timeoutMs: 0 };
-    this.#askedReads.add(calls);
-    this.#ask(leader, request, Math.max(...calls.map((call) => call.deadlineMs))).then(
-      (answer) => {
-        this.#askedReads.delete(calls);
-        if (answer.kind !== 'readIndex') return;
-        this.#reads.await(answer.index, calls, this.#options.appliedIndex());
-      },
-      // A read that was lost on the way can be asked again: nothing happened.
-      (error: QuorateError) => {
-        if (!this.#askedReads.delete(calls)) return;
-        for (const call of calls) this.#afterFailure(call, asRejected(error), () => again(call));
-      },
-    );
-  }
-
-  get proposals(): PendingProposals {
-    return this.#proposals;
   }
 
   /** The state machine has applied everything up to `index`. */
@@ -246,15 +173,13 @@ export class GroupCalls {
 
   /** There is another leader, or none: whoever waited for one tries again. */
   leaderChanged(): void {
-    const asked = [...this.#askedReads].flat();
-    this.#askedReads.clear();
-    for (const call of asked) this.#parked.park(call, () => this.#routeRead(call));
+    this.forwardedReads.leaderChanged();
     if (this.#options.leader() !== null) this.#parked.retryAll();
   }
 
   tick(): void {
     this.#calls.sweep();
-    this.#proposals.sweep();
+    this.proposals.sweep();
     this.#reads.sweep();
     this.#parked.sweep();
     if (this.#options.leader() !== null) this.#parked.retryDue();
@@ -325,28 +250,14 @@ export class GroupCalls {
   }
 
   #routeRead(call: PendingCall<LogIndex>): void {
-    const { self, onWork } = this.#options;
     const leader = this.#options.leader();
-    const park = (): void => this.#parked.park(call, () => this.#routeRead(call));
-    if (leader === null) return park();
-    if (leader === self) return this.#queueRead({ call, onNotLeader: park });
-    this.#forwardedReads.push(call);
-    onWork();
+    if (leader === null) return this.#parkRead(call);
+    if (leader !== this.#options.self) return this.forwardedReads.add(call);
+    this.queued.read({ call, onNotLeader: () => this.#parkRead(call) });
   }
 
-  #place(proposals: readonly Proposal[]): readonly Proposal[] {
-    this.#placing = proposals;
-    return proposals;
-  }
-
-  #queueProposal(proposal: Proposal): void {
-    this.#queuedProposals.push(proposal);
-    this.#options.onWork();
-  }
-
-  #queueRead(read: Read): void {
-    this.#queuedReads.push(read);
-    this.#options.onWork();
+  #parkRead(call: PendingCall<LogIndex>): void {
+    this.#parked.park(call, () => this.#routeRead(call));
   }
 
   async #ask(leader: MemberId, request: PeerCall, deadlineMs: number): Promise<PeerAnswer> {

@@ -282,7 +282,7 @@ export class Group {
     const { maxAppendBytes, maxUncommittedBytes } = this.#options.limits;
     // An append at a time: the core looks at what is uncommitted before each, not once for them all.
     const maxBytes = Math.min(maxAppendBytes, maxUncommittedBytes);
-    for (const proposals of this.calls.takeProposals(maxBytes)) {
+    for (const proposals of this.calls.queued.takeProposals(maxBytes)) {
       const drafts = proposals.map(({ command, commandVersion }) => ({
         kind: 'command' as const,
         commandVersion,
@@ -290,9 +290,9 @@ export class Group {
       }));
       this.#step({ kind: 'propose', proposalId: 0, drafts });
     }
-    const readId = this.calls.takeReads();
+    const readId = this.calls.queued.takeReads();
     if (readId !== null) this.#step({ kind: 'read', readId });
-    this.calls.flushForwardedReads();
+    this.calls.forwardedReads.flush();
   }
 
   #step(input: Input): void {
@@ -309,13 +309,13 @@ export class Group {
         this.snapshots.handed(effect.entries);
         return this.#applier.add(effect.entries);
       case 'proposed':
-        return this.calls.placed(effect.term, effect.firstIndex);
+        return this.calls.queued.placed(effect.term, effect.firstIndex);
       case 'proposalRejected':
-        return this.calls.refused(effect.reason);
+        return this.calls.queued.refused(effect.reason);
       case 'readReady':
-        return this.calls.readReady(effect.readId, effect.index);
+        return this.calls.queued.readReady(effect.readId, effect.index);
       case 'readRejected':
-        return this.calls.readRefused(effect.readId);
+        return this.calls.queued.readRefused(effect.readId);
       case 'fetchSnapshot':
         return this.snapshots.fetch(effect);
       case 'restore':
