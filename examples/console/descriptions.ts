@@ -9,7 +9,7 @@ export function describeMembers({ members, leader }: NodeStatus): string {
 }
 
 /** Who leads, in one line. */
-export function describeLeader({ leader }: NodeStatus): string {
+export function describeLeader({ leader }: Pick<NodeStatus, 'leader'>): string {
   if (leader === null) return 'no leader';
   return `${leader.id} peers=${leader.address ?? '-'} clients=${leader.clientAddress ?? '-'}`;
 }

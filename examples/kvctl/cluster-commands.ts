@@ -21,6 +21,24 @@ export const CLUSTER_COMMANDS: readonly Command[] = [
     },
   },
   {
+    names: ['transfer'],
+    usage: '[ID]',
+    help: 'hands leadership to a voter, or to the most caught-up one; who leads then',
+    words: [0, 1],
+    flags: [],
+    prepare:
+      ({ words: [to] }) =>
+      async (session) => {
+        const { leader } = await session.kv.transferLeadership(to, session.remaining());
+        const { members } = session.kv.status();
+        const { peerAddress = null, clientAddress = null } =
+          members.find(({ id }) => id === leader) ?? {};
+        const record = { id: leader, address: peerAddress, clientAddress };
+        session.out.line(describeLeader({ leader: record }), record);
+        return DONE;
+      },
+  },
+  {
     names: ['status'],
     usage: '',
     help: 'how every member stands',

@@ -39,7 +39,6 @@ export const LATER_COMMANDS: readonly string[] = [
   'lock',
   'lease',
   'compact',
-  'transfer',
   'snapshot',
   'doctor',
   'completion',

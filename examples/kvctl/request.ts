@@ -74,5 +74,6 @@ function findCommand(words: readonly string[]): { command: Command; rest: readon
 function amount([least, most]: Command['words']): string {
   if (most === 0) return 'no words';
   const words = most === 1 ? 'word' : 'words';
+  if (least === 0) return `at most ${most} ${words}`;
   return least === most ? `${most} ${words}` : `${least} to ${most} ${words}`;
 }

@@ -8,6 +8,7 @@ import type {
   NodeStatus,
   Random,
   Timer,
+  TransferResult,
 } from '../interfaces/index.js';
 import type { CallOptions, KVBackend, KVRequest, KVResponse } from '../store/index.js';
 import type { ClientAnswer, ClientCall } from '../wire/index.js';
@@ -88,10 +89,17 @@ export class RemoteBackend implements KVBackend {
       answer.kind !== 'status' &&
         answer.kind !== 'ready' &&
         answer.kind !== 'member' &&
+        answer.kind !== 'transfer' &&
         answer.kind !== 'failure',
       'a request of the store has an answer of the store',
     );
     return answer;
+  }
+
+  async transferLeadership(to: NodeId | null, options: CallOptions): Promise<TransferResult> {
+    const answer = await this.#ask({ kind: 'transfer', to }, options);
+    assert(answer.kind === 'transfer', 'a transfer is answered by one');
+    return { leader: answer.leader };
   }
 
   status(): NodeStatus {

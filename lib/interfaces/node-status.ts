@@ -53,6 +53,12 @@ export interface Membership {
   update(id: NodeId, options: MemberAddressOptions): Promise<void>;
 }
 
+/** What handing leadership on came to. */
+export interface TransferResult {
+  /** Who leads now. */
+  readonly leader: NodeId;
+}
+
 /** How far the leader has brought one member. */
 export interface MemberProgress {
   readonly id: NodeId;

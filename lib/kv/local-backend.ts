@@ -1,5 +1,5 @@
 import { type NodeId, QuorateError, toHex, unreachable } from '../base/index.js';
-import type { EventBus, Membership, NodeStatus } from '../interfaces/index.js';
+import type { EventBus, Membership, NodeStatus, TransferResult } from '../interfaces/index.js';
 import type { Group, GroupEnd, Host } from '../node/index.js';
 import type { CallOptions, KVBackend, KVRequest, KVResponse } from '../store/index.js';
 import type { KVStateMachine } from './kv-state-machine.js';
@@ -68,6 +68,10 @@ export class LocalBackend implements KVBackend {
 
   get maxValueBytes(): number {
     return this.#options.host.settings.limits.maxValueBytes;
+  }
+
+  transferLeadership(to: NodeId | null, options: CallOptions): Promise<TransferResult> {
+    return this.#options.group.transfers.transfer(to, options);
   }
 
   status(): NodeStatus {

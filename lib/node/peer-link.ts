@@ -279,8 +279,7 @@ async function serve(group: Group, call: PeerCall, wait: WaitOptions): Promise<P
     case 'readIndex':
       return await group.calls.serve(call, wait);
     case 'transfer':
-      await group.transfers.serve(call.to, wait);
-      return { kind: 'transfer' };
+      return { kind: 'transfer', ...(await group.transfers.serve(call.to, wait)) };
     case 'changeMembership':
       await group.changes.serve(call.change, call.expect, wait);
       return { kind: 'changeMembership' };

@@ -1,5 +1,11 @@
 import { copyBytes, type NodeId, QuorateError } from '../base/index.js';
-import type { EventBus, Membership, NodeStatus, StateMachine } from '../interfaces/index.js';
+import type {
+  EventBus,
+  Membership,
+  NodeStatus,
+  StateMachine,
+  TransferResult,
+} from '../interfaces/index.js';
 import type { Group, GroupEnd } from './group.js';
 import type { Host } from './host.js';
 import type { WaitOptions } from './pending-calls.js';
@@ -28,11 +34,12 @@ export interface RaftNode extends AsyncDisposable {
   query(query: Uint8Array, options?: QueryOptions): Promise<Uint8Array>;
   /**
    * Hands leadership to the node `to`, or to the most caught-up voter. Any node takes the call. Resolves
-   * when the other leads. ERR_BUSY where that one is too far behind, ERR_TIMEOUT with outcome
-   * `'unknown'` where it did not take over within an election timeout. Meanwhile nothing is lost:
-   * proposals are refused with ERR_NOT_LEADER, which stores and clients try again by themselves.
+   * when the other leads, or did already. ERR_CONFIG where `to` is no voter, ERR_BUSY where it is too far
+   * behind, ERR_TIMEOUT with outcome `'unknown'` where it did not take over within an election timeout.
+   * Meanwhile nothing is lost: proposals are refused with ERR_NOT_LEADER, which stores and clients try
+   * again by themselves.
    */
-  transferLeadership(to?: NodeId, options?: WaitOptions): Promise<void>;
+  transferLeadership(to?: NodeId, options?: WaitOptions): Promise<TransferResult>;
   /** What the node says of itself and its group now. */
   status(): NodeStatus;
   /** Resolves when there is a leader and this node has caught up with it. */
@@ -103,7 +110,7 @@ export class HostedRaftNode implements RaftNode {
     }
   }
 
-  transferLeadership(to?: NodeId, options: WaitOptions = {}): Promise<void> {
+  transferLeadership(to?: NodeId, options: WaitOptions = {}): Promise<TransferResult> {
     return this.#options.group.transfers.transfer(to ?? null, options);
   }
 

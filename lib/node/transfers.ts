@@ -1,11 +1,13 @@
 import {
   type GroupId,
+  isName,
   type MemberId,
   type NodeId,
   nodeIdOf,
   QuorateError,
   unreachable,
 } from '../base/index.js';
+import type { TransferResult } from '../interfaces/index.js';
 import { type Configuration, type TransferRefusal, votersOf } from '../raft/index.js';
 import { nodeClosed } from './faults.js';
 import type { GroupCalls } from './group-calls.js';
@@ -22,7 +24,7 @@ export interface TransfersOptions {
 
 interface PendingTransfer {
   readonly to: MemberId | null;
-  readonly call: PendingCall<void>;
+  readonly call: PendingCall<TransferResult>;
   readonly onNotLeader: () => void;
 }
 
@@ -38,21 +40,24 @@ export class Transfers {
 
   /**
    * Hands leadership to `to`, or to the most caught-up voter, wherever the leader is: one hop at most.
-   * Resolves once this node, or the one that led, has heard of the new leader.
+   * Resolves once this node, or the one that led, has heard of the new leader, or where `to` leads already.
    */
-  transfer(to: NodeId | null, wait: WaitOptions): Promise<void> {
+  transfer(to: NodeId | null, wait: WaitOptions): Promise<TransferResult> {
     const { calls, group } = this.#options;
-    return calls.route<void>('transfer', wait, {
+    if (to !== null && !isName(to)) return Promise.reject(noVoter(to));
+    return calls.route<TransferResult>('transfer', wait, {
       request: { kind: 'transfer', group, to, timeoutMs: 0 },
       here: (call, onNotLeader) => this.#begin(to, call, onNotLeader),
-      answered: (call) => call.resolve(),
+      answered: (call, answer) => {
+        if (answer.kind === 'transfer') call.resolve({ leader: answer.leader });
+      },
     });
   }
 
   /** Carries out what a peer forwarded. It is never forwarded again. */
-  serve(to: NodeId | null, wait: WaitOptions): Promise<void> {
+  serve(to: NodeId | null, wait: WaitOptions): Promise<TransferResult> {
     const { calls } = this.#options;
-    return calls.begin<void>('transfer', wait, (call) => {
+    return calls.begin<TransferResult>('transfer', wait, (call) => {
       this.#begin(to, call, () => call.fail(calls.notLeader()));
     });
   }
@@ -73,8 +78,12 @@ export class Transfers {
     const pending = this.#pending.get(transferId);
     if (pending === undefined) return;
     this.#pending.delete(transferId);
+    const { self } = this.#options;
     if (reason === 'notLeader') pending.onNotLeader();
-    else pending.call.fail(refusal(reason, pending.to));
+    else if (reason === 'noTarget' && pending.to === self) {
+      // The leader itself was meant: whoever asks for what is so already, perhaps again, is content.
+      pending.call.resolve({ leader: nodeIdOf(self) });
+    } else pending.call.fail(refusal(reason, pending.to));
   }
 
   /** There is another leader, or this member has become it. */
@@ -83,7 +92,7 @@ export class Transfers {
     const pending = [...this.#pending.values()];
     this.#pending.clear();
     for (const { to, call } of pending) {
-      if (to === null || to === leader) call.resolve();
+      if (to === null || to === leader) call.resolve({ leader: nodeIdOf(leader) });
       else call.fail(this.#options.calls.notLeader());
     }
   }
@@ -93,12 +102,9 @@ export class Transfers {
     for (const transferId of [...this.#pending.keys()]) this.refused(transferId, 'lagging');
   }
 
-  #begin(to: NodeId | null, call: PendingCall<void>, onNotLeader: () => void): void {
+  #begin(to: NodeId | null, call: PendingCall<TransferResult>, onNotLeader: () => void): void {
     const member = to === null ? null : memberOf(this.#options.configuration(), to);
-    if (to !== null && member === null) {
-      const message = `${to} is no voter of this group`;
-      return call.fail(new QuorateError('ERR_CONFIG', { message }));
-    }
+    if (to !== null && member === null) return call.fail(noVoter(to));
     for (const [id, pending] of this.#pending) if (pending.call.isSettled) this.#pending.delete(id);
     const transferId = this.#nextId;
     this.#nextId += 1;
@@ -110,6 +116,10 @@ export class Transfers {
 /** The voter that is this node, or null. */
 export function memberOf(configuration: Configuration, node: NodeId): MemberId | null {
   return votersOf(configuration).find((member) => nodeIdOf(member) === node) ?? null;
+}
+
+function noVoter(node: string): QuorateError {
+  return new QuorateError('ERR_CONFIG', { message: `${node} is no voter of this group` });
 }
 
 function refusal(reason: Exclude<TransferRefusal, 'notLeader'>, to: MemberId | null): QuorateError {

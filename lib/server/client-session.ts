@@ -149,6 +149,10 @@ export class ClientSession {
       case 'member':
         await changeMembers(backend.membership, call, { timeoutMs, signal });
         return { kind: 'member' };
+      case 'transfer': {
+        const { leader } = await backend.transferLeadership(call.to, { timeoutMs, signal });
+        return { kind: 'transfer', leader };
+      }
       case 'get':
       case 'put':
       case 'delete':

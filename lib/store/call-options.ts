@@ -1,4 +1,4 @@
-import { QuorateError } from '../base/index.js';
+import { isName, type NodeId, QuorateError } from '../base/index.js';
 import type {
   Consistency,
   KeyCondition,
@@ -52,6 +52,12 @@ export function conditionOf({ ifRevision, ifAbsent }: PutOptions): KeyCondition 
     throw wrong(`ifRevision must be an integer from 0 on, not ${ifRevision}`);
   }
   return { modRevision: ifRevision };
+}
+
+/** Who is to lead, or null for whoever is most caught up. */
+export function targetOf(to: NodeId | undefined): NodeId | null {
+  if (to === undefined || isName(to)) return to ?? null;
+  throw wrong(`${JSON.stringify(to)} is not the name of a node`);
 }
 
 /** The limit that was given, from 1 to `max`, or null. */

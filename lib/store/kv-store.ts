@@ -1,6 +1,6 @@
 import { EMPTY_BYTES, type NodeId, QuorateError } from '../base/index.js';
-import type { EventBus, Membership, NodeStatus } from '../interfaces/index.js';
-import { conditionOf, freshnessOf, limitOf, validateCall } from './call-options.js';
+import type { EventBus, Membership, NodeStatus, TransferResult } from '../interfaces/index.js';
+import { conditionOf, freshnessOf, limitOf, targetOf, validateCall } from './call-options.js';
 import { decodeKey, encodeKey, encodePrefix, rangeOf } from './keys.js';
 import type {
   CallOptions,
@@ -121,6 +121,11 @@ class BackedStore<V> implements KVStore<V> {
   namespace<W>(prefix: string, values: Codec<W>): KVStore<W> {
     const inner = encodePrefix(this.#prefix, prefix, this.#backend.maxKeyBytes);
     return new Namespace(this.#backend, values, inner);
+  }
+
+  async transferLeadership(to?: NodeId, options: CallOptions = {}): Promise<TransferResult> {
+    validateCall(options);
+    return await this.#backend.transferLeadership(targetOf(to), callOptions(options));
   }
 
   status(): NodeStatus {

@@ -1,5 +1,5 @@
 import type { NodeId, QuorateError } from '../base/index.js';
-import type { EventBus, Membership, NodeStatus } from '../interfaces/index.js';
+import type { EventBus, Membership, NodeStatus, TransferResult } from '../interfaces/index.js';
 
 /** Turns a value into bytes and back. Both sides throw ERR_ENCODING for what does not fit. */
 export interface Codec<V> {
@@ -144,6 +144,13 @@ export interface KVStore<V = string> extends AsyncDisposable {
   readonly id: NodeId;
   readonly events: EventBus;
   readonly membership: Membership;
+  /**
+   * Hands leadership to the node `to`, or to the most caught-up voter. Resolves when it leads, or did
+   * already; no write is lost by it, and none need fail. ERR_CONFIG where `to` is no voter, ERR_BUSY where
+   * it is too far behind, ERR_TIMEOUT with outcome `'unknown'` where it did not take over within an election
+   * timeout: then the old leader goes on, or the new one leads all the same.
+   */
+  transferLeadership(to?: NodeId, options?: CallOptions): Promise<TransferResult>;
   /** What the node says of itself and its group now. */
   status(): NodeStatus;
   /** Resolves when there is a leader and this node has caught up with it. */
@@ -229,6 +236,8 @@ export interface KVBackend {
   readonly maxValueBytes: number;
   /** Settles before the deadline of the call; its rejection says what may be concluded. */
   execute(request: KVRequest, options: CallOptions): Promise<KVResponse>;
+  /** As the store's; null for whoever is most caught up. */
+  transferLeadership(to: NodeId | null, options: CallOptions): Promise<TransferResult>;
   /** As the store's. */
   status(): NodeStatus;
   /** As the store's. */

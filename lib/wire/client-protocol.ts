@@ -33,6 +33,8 @@ import { nodeStatusFromWire, nodeStatusToWire } from './node-status.js';
 export type ClientCall =
   | KVRequest
   | MemberRequest
+  /** Hand leadership to `to`, or to whoever is most caught up. */
+  | { readonly kind: 'transfer'; readonly to: NodeId | null }
   | { readonly kind: 'status' }
   | { readonly kind: 'ready' };
 
@@ -42,6 +44,7 @@ export type ClientAnswer =
   | { readonly kind: 'status'; readonly status: NodeStatus }
   | { readonly kind: 'ready' }
   | { readonly kind: 'member' }
+  | { readonly kind: 'transfer'; readonly leader: NodeId }
   | { readonly kind: 'failure'; readonly error: QuorateError };
 
 /** The first frame of a client is a `hello`, every other one a `request`. */
@@ -146,6 +149,8 @@ function callToWire(call: ClientCall): quorate.v1.ClientRequest.$Properties {
       return { ready: {} };
     case 'member':
       return { member: memberRequestToWire(call) };
+    case 'transfer':
+      return { transfer: { to: call.to ?? '' } };
     default:
       return kvRequestToWire(call);
   }
@@ -171,6 +176,10 @@ function callFromWire(wire: quorate.v1.ClientRequest.$Properties): ClientCall {
       return { kind };
     case 'member':
       return memberRequestFromWire(present(wire.member, kind));
+    case 'transfer': {
+      const { to } = present(wire.transfer, kind);
+      return { kind, to: (to ?? '') === '' ? null : nameIn(to, 'a node id') };
+    }
     default:
       return unreachable(kind);
   }
@@ -184,6 +193,8 @@ function answerToWire(answer: ClientAnswer): quorate.v1.ClientResponse.$Properti
       return { ready: {} };
     case 'member':
       return { member: {} };
+    case 'transfer':
+      return { transfer: { leader: answer.leader } };
     case 'failure':
       return { failure: failureToWire(answer.error) };
     default:
@@ -201,6 +212,10 @@ function answerFromWire(wire: quorate.v1.ClientResponse.$Properties): ClientAnsw
     case 'ready':
     case 'member':
       return { kind };
+    case 'transfer': {
+      const { leader } = present(wire.transfer, kind);
+      return { kind, leader: nameIn(leader, 'the id of a leader') };
+    }
     case 'failure':
       return { kind, error: failureFromWire(present(wire.failure, kind)) };
     default:

@@ -57,8 +57,8 @@ export type PeerCall =
 export type PeerAnswer =
   | { readonly kind: 'propose'; readonly result: Uint8Array }
   | { readonly kind: 'readIndex'; readonly index: LogIndex }
-  /** Another member leads. */
-  | { readonly kind: 'transfer' }
+  /** Who leads now. */
+  | { readonly kind: 'transfer'; readonly leader: NodeId }
   | { readonly kind: 'changeMembership' };
 
 /** Question and answer on channel `admin`: what a node says of itself before a cluster exists. */
@@ -154,7 +154,8 @@ export function encodePeerAnswer(answer: PeerAnswer): Uint8Array {
       assert(isSafeUnsigned(answer.index), 'an index is a safe integer');
       return encodeWith(quorate.v1.PeerAnswer, { readIndex: { index: answer.index } });
     case 'transfer':
-      return encodeWith(quorate.v1.PeerAnswer, { transfer: {} });
+      assert(isName(answer.leader), 'a node id is a valid name');
+      return encodeWith(quorate.v1.PeerAnswer, { transfer: { leader: answer.leader } });
     case 'changeMembership':
       return encodeWith(quorate.v1.PeerAnswer, { changeMembership: {} });
     default:
@@ -167,7 +168,9 @@ export function decodePeerAnswer(bytes: Uint8Array): PeerAnswer {
   try {
     return decodeWith(quorate.v1.PeerAnswer, bytes, (wire) => {
       if (wire.propose) return { kind: 'propose', result: ownBytes(wire.propose.result) };
-      if (wire.transfer) return { kind: 'transfer' };
+      if (wire.transfer) {
+        return { kind: 'transfer', leader: nameIn(wire.transfer.leader, 'the id of a leader') };
+      }
       if (wire.changeMembership) return { kind: 'changeMembership' };
       const { index } = present(wire.readIndex, 'an answer known to this version');
       return { kind: 'readIndex', index: safeInteger(index) };

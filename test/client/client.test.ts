@@ -35,6 +35,16 @@ t.test('a client is a store: values, conditions and listings cross the wire', as
   await done;
 });
 
+t.test('leadership is handed on by way of any server, and who leads then is told', async (t) => {
+  const { store, clock, backend } = await connected();
+  await within(clock, async () => {
+    t.same(await store.transferLeadership('n3'), { leader: 'n3' });
+    t.same(await store.transferLeadership(), { leader: 'n2' });
+    await t.rejects(store.transferLeadership('no name'), { code: 'ERR_CONFIG' });
+  });
+  t.same(backend.transfers, ['n3', null], 'a name that cannot be one is not sent');
+});
+
 t.test('dead and silent endpoints do no harm when one answers', async (t) => {
   const { servers, clock, options } = world();
   servers.serve('c:1', new ServedBackend());

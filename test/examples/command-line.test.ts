@@ -179,7 +179,10 @@ t.test('what is wrong with a command is said in one line with what would be righ
     ['puut a b', 'unknown command puut; did you mean put?'],
     ['frobnicate', 'unknown command frobnicate; kvctl --help lists them'],
     ['watch a', 'watch is not a command of this version; kvctl --help lists those that are'],
-    ['transfer n2', 'transfer is not a command of this version; kvctl --help lists those that are'],
+    [
+      'transfer n1 n2',
+      'transfer takes at most 1 word: kvctl transfer [ID]; quote what holds blanks',
+    ],
     ['put a', 'put takes 2 words: kvctl put K V'],
     ['put a b c', 'put takes 2 words: kvctl put K V; quote what holds blanks'],
     ['leader now', 'leader takes no words: kvctl leader; quote what holds blanks'],

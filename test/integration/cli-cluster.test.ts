@@ -124,6 +124,23 @@ t.test('members, leader and status name every node and its addresses', async (t)
   for (const row of rows) t.match(row, row.startsWith(leader) ? / leader / : / follower /);
 });
 
+t.test('kvctl transfer prints who leads then, whichever node it asks', async (t) => {
+  const old = await members.leader();
+  const [to = '', third = ''] = members.ids.filter((id) => id !== old);
+  const where = (id: string): string => `peers=${members.peer(id)} clients=${members.client(id)}`;
+  const moved = await through(third, ['transfer', to]);
+  t.match(moved, { code: 0, stdout: `${to} ${where(to)}\n`, stderr: '' });
+  t.equal(await members.leader(), to);
+  const again = await members.ctl(['transfer', to, '--json']);
+  const address = members.peer(to);
+  t.same(JSON.parse(again.stdout), { id: to, address, clientAddress: members.client(to) });
+  const any = await members.ctl(['transfer']);
+  t.equal(any.code, 0);
+  t.notMatch(any.stdout, to, 'the leader hands it to another');
+  const wrong = await members.ctl(['transfer', 'n9']);
+  t.match(wrong, { code: 2, stderr: 'kvctl: ERR_CONFIG: n9 is no voter of this group\n' });
+});
+
 t.test('a second process on the same directory is refused in one line', async (t) => {
   const args = ['--id', 'n1', '--bind', ':0', '--data-dir', members.directory('n1')];
   t.match(await run(KVNODE, args), { code: 1, stdout: '', stderr: /^kvnode: ERR_LOCKED: .*\n$/ });

@@ -10,11 +10,13 @@ t.test('any node takes the call, and it resolves when the other leads', async (t
   const { world, nodes, leader } = await threeMachines();
   const [first, second] = nodes.filter((node) => node !== leader);
   const startedMs = world.time.clock.now();
-  await world.run(second!.transferLeadership(first!.id));
+  const moved = await world.run(second!.transferLeadership(first!.id));
+  t.same(moved, { leader: first!.id });
   t.equal(first!.status().role, 'leader');
   t.ok(world.time.clock.now() - startedMs < 50, 'nobody waited for an election timeout');
-  await world.run(first!.transferLeadership());
+  const { leader: third } = await world.run(first!.transferLeadership());
   t.not(first!.status().role, 'leader');
+  t.equal(nodes.find(({ id }) => id === third)?.status().role, 'leader');
   await closeAll(world, nodes);
 });
 
@@ -74,9 +76,10 @@ t.test('leadership is handed to a voter that keeps up, or the call says why not'
   const { world, nodes, leader } = await threeMachines();
   const follower = nodes.find((node) => node !== leader)!;
   t.match(await world.run(failureOf(leader.transferLeadership('n9'))), { code: 'ERR_CONFIG' });
-  t.match(await world.run(failureOf(follower.transferLeadership(leader.id))), {
+  t.match(await world.run(failureOf(follower.transferLeadership('no name'))), {
     code: 'ERR_CONFIG',
   });
+  t.same(await world.run(follower.transferLeadership(leader.id)), { leader: leader.id });
   world.network.isolate(follower.id);
   await world.elapse(200);
   t.match(await world.run(failureOf(leader.transferLeadership(follower.id))), {

@@ -1,5 +1,5 @@
 import { compareBytes, copyBytes, QuorateError, toHex } from '../../lib/base/index.js';
-import type { NodeStatus } from '../../lib/interfaces/index.js';
+import type { NodeStatus, TransferResult } from '../../lib/interfaces/index.js';
 import {
   type KVBackend,
   type KVRequest,
@@ -16,6 +16,8 @@ export class MapBackend implements KVBackend {
   readonly maxKeyBytes = 64;
   readonly maxValueBytes = 100;
   readonly requests: KVRequest[] = [];
+  /** Whom leadership was handed to; null for anybody. */
+  readonly transfers: (string | null)[] = [];
   failReleases = false;
   isClosed = false;
   readonly #entries = new Map<string, RawEntry>();
@@ -68,6 +70,11 @@ export class MapBackend implements KVBackend {
         this.#views.delete(request.cursor);
         return { kind: 'release' };
     }
+  }
+
+  async transferLeadership(to: string | null): Promise<TransferResult> {
+    this.transfers.push(to);
+    return { leader: to ?? 'n2' };
   }
 
   status(): NodeStatus {

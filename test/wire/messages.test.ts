@@ -235,7 +235,7 @@ const peerAnswers: Case<ReturnType<typeof decodePeerAnswer>> = {
   values: {
     proposed: { kind: 'propose', result: bytes(7) },
     readReady: { kind: 'readIndex', index: 14 },
-    transferred: { kind: 'transfer' },
+    transferred: { kind: 'transfer', leader: 'n2' },
     membershipChanged: { kind: 'changeMembership' },
   },
 };
@@ -342,6 +342,8 @@ const clientFrames: Case<ReturnType<typeof decodeClientFrame>> = {
       release: { kind: 'release', cursor: 'c1' },
       status: { kind: 'status' },
       ready: { kind: 'ready' },
+      transfer: { kind: 'transfer', to: 'n2' },
+      transferToAny: { kind: 'transfer', to: null },
       addMember: {
         kind: 'member',
         action: 'add',
@@ -385,6 +387,7 @@ const serverFrames: Case<ReturnType<typeof decodeServerFrame>> = {
       status: { kind: 'status', status },
       ready: { kind: 'ready' },
       memberChanged: { kind: 'member' },
+      transferred: { kind: 'transfer', leader: 'n2' },
       failure: {
         kind: 'failure',
         error: new QuorateError('ERR_NO_LEADER', { message: 'no leader for 5.0 s' }),
