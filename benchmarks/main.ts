@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { inProcess } from './in-process.js';
+import { millionKeys } from './million-keys.js';
 import { threeProcesses } from './processes.js';
 
 /*
@@ -15,6 +16,7 @@ interface BenchmarkOptions {
 const benchmarks: Readonly<Record<string, (options: BenchmarkOptions) => Promise<void>>> = {
   'in-process': ({ seconds }) => inProcess(seconds),
   processes: ({ seconds }) => threeProcesses(seconds),
+  'million-keys': () => millionKeys(),
 };
 
 const DEFAULT_NAMES = ['in-process', 'processes'];

@@ -19,7 +19,12 @@ export interface NodeEvents {
   'raft.leaderChanged': EventOrigin & { readonly leader: NodeId | null; readonly term: Term };
   /** Committed here, up to and including `index`. */
   'raft.entriesCommitted': EventOrigin & { readonly index: LogIndex };
-  'raft.snapshotCreated': EventOrigin & { readonly index: LogIndex; readonly sizeBytes: number };
+  /** `durationMs`: from the moment whose state it holds until it was durable. */
+  'raft.snapshotCreated': EventOrigin & {
+    readonly index: LogIndex;
+    readonly sizeBytes: number;
+    readonly durationMs: number;
+  };
   'raft.snapshotInstalled': EventOrigin & { readonly index: LogIndex; readonly sizeBytes: number };
   'raft.membershipChanged': EventOrigin & {
     readonly voters: readonly NodeId[];

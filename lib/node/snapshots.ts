@@ -143,13 +143,15 @@ export class Snapshots {
 
   async #take(draft: SnapshotDraft, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     const { logger, clock, events, origin, onTaken } = this.#options;
+    const startedMs = clock.now();
     try {
       const taken = await this.#write(draft, chunks);
       if (taken === null) return;
       this.add(taken);
       const { index, sizeBytes } = taken;
-      logger.info({ event: 'raft.snapshotCreated', index, sizeBytes }, 'A snapshot was taken.');
-      events.emit('raft.snapshotCreated', () => ({ ...origin, index, sizeBytes }));
+      const told = { index, sizeBytes, durationMs: clock.now() - startedMs };
+      logger.info({ event: 'raft.snapshotCreated', ...told }, 'A snapshot was taken.');
+      events.emit('raft.snapshotCreated', () => ({ ...origin, ...told }));
       onTaken(taken, this.#lost.splice(0));
       this.#compactLog();
       await this.#prune();
