@@ -8,6 +8,11 @@ export function describeMembers({ members, leader }: NodeStatus): string {
   return columns([['ID', 'ROLE', 'PEERS', 'CLIENTS', 'LEADER'], ...rows], '');
 }
 
+/** Names the members as they are, for a change that expects them to be so. */
+export function describeVersion({ membershipVersion }: NodeStatus): string {
+  return `version ${membershipVersion}`;
+}
+
 /** Who leads, in one line. */
 export function describeLeader({ leader }: Pick<NodeStatus, 'leader'>): string {
   if (leader === null) return 'no leader';

@@ -2,7 +2,7 @@ import { bytes, QuorateError } from 'quorate';
 import { connect } from 'quorate/client';
 import type { Member, NodeStatus } from 'quorate/interfaces';
 import { columns } from '../cli/help.js';
-import { describeLeader, describeMembers } from '../console/descriptions.js';
+import { describeLeader } from '../console/descriptions.js';
 import { type Command, DONE, type Session } from './command.js';
 
 /** Commands about the cluster itself. */
@@ -56,69 +56,7 @@ export const CLUSTER_COMMANDS: readonly Command[] = [
       return DONE;
     },
   },
-  {
-    names: ['member list'],
-    usage: '',
-    help: 'who takes part, and where',
-    words: [0, 0],
-    flags: [],
-    prepare: () => async (session) => {
-      const status = await statusWithMembers(session);
-      if (!session.out.isJson) session.out.line(describeMembers(status), {});
-      else for (const member of status.members) session.out.line('', member);
-      return DONE;
-    },
-  },
-  change(
-    'member add',
-    'ID [HOST:PORT]',
-    'adds a running node as a learner',
-    [1, 2],
-    (session, words) => {
-      const [id = '', peerAddress] = words;
-      return session.kv.membership.add(id, { peerAddress, ...session.remaining() });
-    },
-  ),
-  change(
-    'member promote',
-    'ID',
-    'makes a learner a voter once it has caught up',
-    [1, 1],
-    (session, words) => {
-      const [id = ''] = words;
-      return session.kv.membership.promote(id, session.remaining());
-    },
-  ),
-  change('member remove', 'ID', 'removes a member', [1, 1], (session, words) => {
-    const [id = ''] = words;
-    return session.kv.membership.remove(id, session.remaining());
-  }),
-  change(
-    'member replace',
-    'ID BY [HOST:PORT]',
-    'puts a running node in the place of a member',
-    [2, 3],
-    (session, words) => {
-      const [id = '', by = '', peerAddress] = words;
-      return session.kv.membership.replace(id, by, { peerAddress, ...session.remaining() });
-    },
-  ),
 ];
-
-function change(
-  name: string,
-  usage: string,
-  help: string,
-  words: readonly [number, number],
-  go: (session: Session, words: readonly string[]) => Promise<void>,
-): Command {
-  const prepare: Command['prepare'] = (given) => async (session) => {
-    await go(session, given.words);
-    session.out.line('OK', { changed: true });
-    return DONE;
-  };
-  return { names: [name], usage, help, words, flags: [], prepare };
-}
 
 /** One member, and what it says of itself or why it does not. */
 type Report = Member & ({ readonly status: NodeStatus } | { readonly error: string });
@@ -135,7 +73,7 @@ async function statusWithLeader({ kv, remaining }: Session): Promise<NodeStatus>
  * What servers say, from one that belongs to the cluster if there is one: a member that lost its disk
  * knows nobody.
  */
-async function statusWithMembers({ kv, remaining }: Session): Promise<NodeStatus> {
+export async function statusWithMembers({ kv, remaining }: Session): Promise<NodeStatus> {
   if (kv.status().members.length === 0) {
     const timeoutMs = Math.min(STATUS_TIMEOUT_MS, remaining().timeoutMs);
     await kv.ready({ timeoutMs }).catch((error: unknown) => {

@@ -3,9 +3,14 @@ import { columns, describeFlags } from '../cli/help.js';
 import { CLUSTER_COMMANDS } from './cluster-commands.js';
 import type { Command } from './command.js';
 import { DATA_COMMANDS } from './data-commands.js';
+import { MEMBER_COMMANDS } from './member-commands.js';
 
 /** Every command, as the help shows them. */
-export const COMMANDS: readonly Command[] = [...DATA_COMMANDS, ...CLUSTER_COMMANDS];
+export const COMMANDS: readonly Command[] = [
+  ...DATA_COMMANDS,
+  ...CLUSTER_COMMANDS,
+  ...MEMBER_COMMANDS,
+];
 
 /** Flags of every command. */
 const COMMON_FLAGS: readonly Flag[] = [
@@ -42,10 +47,6 @@ export const LATER_COMMANDS: readonly string[] = [
   'snapshot',
   'doctor',
   'completion',
-  'member add',
-  'member promote',
-  'member remove',
-  'member replace',
   'member recover',
 ];
 

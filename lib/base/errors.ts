@@ -11,7 +11,8 @@ export const ERROR_CODES = {
   ERR_TOO_LARGE: 'A key, value, command or frame is larger than its limit.',
   ERR_ENCODING:
     'Bytes and codec do not match: not UTF-8, not JSON, or a value the codec cannot write.',
-  ERR_CONDITION: 'The condition of a write did not hold. `entry` is what stands there now.',
+  ERR_CONDITION:
+    'The condition of a write did not hold, and `entry` is what stands there now; or the members are not as expected.',
   ERR_MEMBERSHIP: 'The members cannot be changed in this way. The message says why.',
   ERR_COMPACTED: 'The revision, view or cursor asked for is no longer held.',
   ERR_DENIED: 'The peer or client is not allowed to do this.',

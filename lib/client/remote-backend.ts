@@ -11,7 +11,7 @@ import type {
   TransferResult,
 } from '../interfaces/index.js';
 import type { CallOptions, KVBackend, KVRequest, KVResponse } from '../store/index.js';
-import type { ClientAnswer, ClientCall } from '../wire/index.js';
+import type { ClientAnswer, ClientCall, MemberRequest } from '../wire/index.js';
 import { CallScope } from './call-scope.js';
 import { addressOfCursor, cursorAt, cursorWithin } from './cursors.js';
 import { Endpoints } from './endpoints.js';
@@ -40,10 +40,10 @@ const MAX_CONNECT_TIMEOUT_MS = 3000;
 export class RemoteBackend implements KVBackend {
   readonly id: NodeId;
   readonly closed: Promise<{ readonly cause: QuorateError | null }>;
-  readonly membership: Membership = new RemoteMembership(
-    () => this.#status?.members ?? [],
-    (request, options) => this.#ask(request, options),
-  );
+  readonly membership: Membership = new RemoteMembership({
+    status: () => this.#status,
+    change: (request, options) => this.#changeMembers(request, options),
+  });
   readonly #options: RemoteBackendOptions;
   readonly #endpoints: Endpoints;
   readonly #closing = new AbortController();
@@ -270,6 +270,18 @@ export class RemoteBackend implements KVBackend {
     });
   }
 
+  /** What the server tells of the members afterwards is what the caller goes on with. */
+  async #changeMembers(request: MemberRequest, options: CallOptions): Promise<void> {
+    await this.#ask(request, options);
+    const timeoutMs = Math.min(STATUS_INTERVAL_MS, this.#options.callTimeoutMs);
+    await this.#refreshStatus({ timeoutMs }).catch((error: unknown) => this.#noStatus(error));
+  }
+
+  #noStatus(error: unknown): void {
+    const fields = { event: 'client.statusUnknown', error };
+    this.#options.logger.debug(fields, 'No server tells how it stands.');
+  }
+
   async #refreshStatus(options: CallOptions): Promise<void> {
     const answer = await this.#ask({ kind: 'status' }, options);
     assert(answer.kind === 'status', 'a question about the status has a status as its answer');
@@ -285,10 +297,7 @@ export class RemoteBackend implements KVBackend {
     if (this.#closing.signal.aborted) return;
     this.#statusTimer = this.#options.clock.after(STATUS_INTERVAL_MS, () => {
       this.#refreshStatus({ timeoutMs: STATUS_INTERVAL_MS })
-        .catch((error: unknown) => {
-          const fields = { event: 'client.statusUnknown', error };
-          this.#options.logger.debug(fields, 'No server tells how it stands.');
-        })
+        .catch((error: unknown) => this.#noStatus(error))
         .finally(() => this.#refreshLater());
     });
     // It serves whoever uses the client; it is no reason to stay.

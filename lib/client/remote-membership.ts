@@ -4,27 +4,32 @@ import type {
   Member,
   MemberAddressOptions,
   Membership,
+  NodeStatus,
 } from '../interfaces/index.js';
 import type { CallOptions } from '../store/index.js';
 import type { MemberRequest } from '../wire/index.js';
 
+export interface RemoteMembershipOptions {
+  /** As a server last said, or null. */
+  readonly status: () => NodeStatus | null;
+  /** Resolves once a server has carried it out, and what `status` says is newer than that. */
+  readonly change: (request: MemberRequest, options: CallOptions) => Promise<void>;
+}
+
 /** The members as servers tell of them; changes are carried out by whichever server answers. */
 export class RemoteMembership implements Membership {
-  /** Not told to clients. */
-  readonly version = '';
-  readonly #list: () => readonly Member[];
-  readonly #ask: (request: MemberRequest, options: CallOptions) => Promise<unknown>;
+  readonly #options: RemoteMembershipOptions;
 
-  constructor(
-    list: () => readonly Member[],
-    ask: (request: MemberRequest, options: CallOptions) => Promise<unknown>,
-  ) {
-    this.#list = list;
-    this.#ask = ask;
+  constructor(options: RemoteMembershipOptions) {
+    this.#options = options;
   }
 
   list(): readonly Member[] {
-    return this.#list();
+    return this.#options.status()?.members ?? [];
+  }
+
+  get version(): string {
+    return this.#options.status()?.membershipVersion ?? '';
   }
 
   add(id: NodeId, options: MemberAddressOptions = {}): Promise<void> {
@@ -56,6 +61,6 @@ export class RemoteMembership implements Membership {
     const { signal, timeoutMs } = options;
     const { peerAddress = null, clientAddress = null, expect = null } = options;
     const request = { kind: 'member', action, id, by, peerAddress, clientAddress, expect } as const;
-    await this.#ask(request, { signal, timeoutMs });
+    await this.#options.change(request, { signal, timeoutMs });
   }
 }

@@ -17,7 +17,10 @@ export interface ChangeOptions {
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds from now; the node's `callTimeoutMs` unless told. */
   readonly timeoutMs?: number | undefined;
-  /** The `version` that must be in force, or the call is ERR_MEMBERSHIP. Default: any. */
+  /**
+   * The `version` that must be in force, or the call is ERR_CONDITION, so that two administrators cannot
+   * cross. Of a `replace` it is looked at in the first of its steps. Default: any.
+   */
   readonly expect?: string | undefined;
 }
 
@@ -36,7 +39,10 @@ export interface MemberAddressOptions extends ChangeOptions {
 export interface Membership {
   /** Sorted by id. Empty until the node belongs to a cluster. */
   list(): readonly Member[];
-  /** Names what `list` says, the same on every node: for `expect`. Empty where `list` is, and at a client. */
+  /**
+   * Names what `list` says, the same on every node and at every client: for `expect`. Empty where `list`
+   * is. A client's is as old as what it last heard, at most a few seconds.
+   */
   readonly version: string;
   /** Adds a node, which must be running and new, as a learner. */
   add(id: NodeId, options?: MemberAddressOptions): Promise<void>;
@@ -87,6 +93,8 @@ export interface NodeStatus {
   readonly commitIndex: LogIndex;
   readonly appliedIndex: LogIndex;
   readonly members: readonly Member[];
+  /** Names what `members` says: `Membership.version`. */
+  readonly membershipVersion: string;
   /** Leader only, else empty. */
   readonly progress: readonly MemberProgress[];
   /** Calls that wait for an answer. */

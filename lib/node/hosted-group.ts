@@ -44,7 +44,10 @@ export class HostedGroup {
       found,
       onFailed: (error) => group.fault(asFault(error)),
     });
+    const { nodeId, incarnation } = identity();
+    const self = memberId(nodeId, incarnation);
     this.changes = new MembershipChanges({
+      self,
       clock,
       callTimeoutMs,
       calls: group.calls,
@@ -52,9 +55,8 @@ export class HostedGroup {
       configuration,
       introduce: links === null ? null : (node, address) => this.#introduce(node, address),
     });
-    const { nodeId, incarnation } = identity();
     this.#admission = new Admission({
-      self: memberId(nodeId, incarnation),
+      self,
       clock,
       logger,
       readmit,

@@ -13,19 +13,14 @@ import type {
   MemberAddressOptions,
   Membership,
 } from '../interfaces/index.js';
-import {
-  type Configuration,
-  configurationVersion,
-  type MembershipChange,
-  membersOf,
-  votersOf,
-} from '../raft/index.js';
+import { type Configuration, type MembershipChange, membersOf, votersOf } from '../raft/index.js';
 import type { Probe } from '../wire/index.js';
 import type { GroupCalls } from './group-calls.js';
-import { memberList } from './node-status.js';
+import { memberList, membershipVersion } from './node-status.js';
 import type { WaitOptions } from './pending-calls.js';
 
 export interface MembershipChangesOptions {
+  readonly self: MemberId;
   readonly clock: Clock;
   readonly callTimeoutMs: number;
   readonly calls: GroupCalls;
@@ -43,6 +38,8 @@ export interface MembershipChangesOptions {
 
 /** Between two looks, or two questions. */
 const AGAIN_MS = 50;
+/** How long a change that is decided is waited for on this node. */
+const SEE_MS = 1000;
 
 /** Changes of the members in the words of users: nodes instead of incarnations, calls that wait. */
 export class MembershipChanges implements Membership {
@@ -57,8 +54,7 @@ export class MembershipChanges implements Membership {
   }
 
   get version(): string {
-    const configuration = this.#options.configuration();
-    return membersOf(configuration).length === 0 ? '' : configurationVersion(configuration);
+    return membershipVersion(this.#options.configuration());
   }
 
   async add(id: NodeId, options: MemberAddressOptions = {}): Promise<void> {
@@ -182,7 +178,23 @@ export class MembershipChanges implements Membership {
 
   async #change(change: MembershipChange, options: ChangeOptions, wait: Deadline): Promise<void> {
     await this.#options.submit(change, options.expect ?? null, this.#left(wait));
+    if (!this.#leavesUs(change)) await this.#catchUp(wait);
     await this.#leaveJoint(wait);
+  }
+
+  /** Whether this node is not told any more what comes of it. */
+  #leavesUs({ kind, member }: MembershipChange): boolean {
+    return (kind === 'remove' || kind === 'replace') && member === this.#options.self;
+  }
+
+  /** What the caller asks next is asked of what it has changed: `list` and `version` are to show it. */
+  async #catchUp(wait: Deadline): Promise<void> {
+    const { signal, timeoutMs } = this.#left(wait);
+    const options = { signal, timeoutMs: Math.min(timeoutMs, SEE_MS) };
+    await this.#options.calls.readBarrier(options).catch((error: unknown) => {
+      // It is decided all the same.
+      if (!QuorateError.is(error)) throw error;
+    });
   }
 
   /** The change is decided; what is left is that this node sees the end of it, if it is told in time. */

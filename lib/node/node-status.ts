@@ -7,7 +7,13 @@ import {
   nodeIdOf,
 } from '../base/index.js';
 import type { Member, NodeStatus } from '../interfaces/index.js';
-import { type Configuration, membersOf, type RaftStatus, votersOf } from '../raft/index.js';
+import {
+  type Configuration,
+  configurationVersion,
+  membersOf,
+  type RaftStatus,
+  votersOf,
+} from '../raft/index.js';
 
 /** The members of a configuration, sorted by id. */
 export function memberList(configuration: Configuration): readonly Member[] {
@@ -24,6 +30,11 @@ export function memberList(configuration: Configuration): readonly Member[] {
       };
     })
     .sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** Names what `memberList` says; empty where nobody is a member. */
+export function membershipVersion(configuration: Configuration): string {
+  return membersOf(configuration).length === 0 ? '' : configurationVersion(configuration);
 }
 
 export interface NodeStatusParts {
@@ -47,6 +58,7 @@ export function nodeStatus(raft: RaftStatus, parts: NodeStatusParts): NodeStatus
     commitIndex: raft.commitIndex,
     appliedIndex: raft.appliedIndex,
     members: memberList(raft.configuration),
+    membershipVersion: membershipVersion(raft.configuration),
     progress: [...raft.progress].map(([member, { matchIndex, nextIndex }]) => ({
       id: nodeIdOf(member),
       matchIndex,

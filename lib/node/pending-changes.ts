@@ -73,7 +73,10 @@ export class PendingChanges {
   }
 }
 
-function refuse({ call, change, onNotLeader, onTooEarly }: QueuedChange, reason: ChangeRejection) {
+function refuse(
+  { call, change, expect, onNotLeader, onTooEarly }: QueuedChange,
+  reason: ChangeRejection,
+) {
   const tooEarly = (why: string): void => {
     call.waitsFor = `; ${why}`;
     onTooEarly();
@@ -94,7 +97,11 @@ function refuse({ call, change, onNotLeader, onTooEarly }: QueuedChange, reason:
     case 'notCaughtUp':
       return tooEarly('the learner has not caught up');
     case 'versionMismatch':
-      return wrong('the members have changed since the expected version');
+      return call.fail(
+        new QuorateError('ERR_CONDITION', {
+          message: `the members have changed; version ${expect} was expected`,
+        }),
+      );
     case 'unknownMember':
       return wrong(`${member} is not a member`);
     case 'alreadyMember':

@@ -24,6 +24,7 @@ export function nodeStatusToWire(status: NodeStatus): quorate.v1.NodeStatus.$Pro
   return {
     ...status,
     role: ROLES.indexOf(status.role) + 1,
+    membershipVersion: status.membershipVersion === '' ? null : status.membershipVersion,
     members: status.members.map((member) => ({ ...member, voter: member.role === 'voter' })),
     progress: [...status.progress],
   };
@@ -52,6 +53,7 @@ export function nodeStatusFromWire(wire: quorate.v1.NodeStatus.$Properties): Nod
     commitIndex: safeInteger(wire.commitIndex),
     appliedIndex: safeInteger(wire.appliedIndex),
     members: (wire.members ?? []).map(memberFromWire),
+    membershipVersion: digitsOrNullIn(wire.membershipVersion, 'a version of the members') ?? '',
     progress: (wire.progress ?? []).map(({ id, matchIndex, nextIndex }) => ({
       id: nameIn(id, 'the id of a member'),
       matchIndex: safeInteger(matchIndex),

@@ -57,6 +57,7 @@ export class ServedBackend extends MapBackend {
       durableIndex: 1,
       commitIndex: 1,
       appliedIndex: 1,
+      membershipVersion: '0123456789abcdef',
       members: Object.entries(this.clientAddresses).map(([id, clientAddress]) => ({
         id,
         incarnation: '1'.repeat(16),

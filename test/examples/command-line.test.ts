@@ -189,6 +189,19 @@ t.test('what is wrong with a command is said in one line with what would be righ
     ['put a b --ttl 3s', '--ttl is not a flag of this version; kvctl --help lists those that are'],
     ['del --prefix a', '--prefix is not a flag of this version; kvctl --help lists those that are'],
     ['get a --limit 3', '--limit does not belong to get; kvctl --help shows what does'],
+    ['member update n1', 'member update takes --peer-address, --client-address or both'],
+    [
+      'member update n1 --peer-address n1:0',
+      '--peer-address must name a port that others can dial, not 0',
+    ],
+    [
+      'member remove n1 --expect latest',
+      '--expect must be a version as member list shows it, not latest',
+    ],
+    [
+      'member add n4 --peer-address n4:1',
+      '--peer-address does not belong to member add; kvctl --help shows what does',
+    ],
     ['list --limit 0', '--limit must be a whole number from 1 on, not "0"'],
     [
       'put a b --if-absent --if-revision 1',

@@ -1,4 +1,5 @@
 import { test } from 'tap';
+import { connect } from '../../lib/client/index.js';
 import { openKVStore } from '../../lib/index.js';
 import type { KVStore } from '../../lib/store/index.js';
 import { SystemClock } from '../../lib/timing/index.js';
@@ -48,6 +49,25 @@ test('kvnode --join takes a node into a cluster that runs', async (t) => {
   t.match(removed, { code: 0, stdout: 'OK\n' });
   const listed = await run(KVCTL, ['--cluster', one, 'member', 'list', '--json']);
   t.match(listed.stdout, /^{"id":"n1"[^\n]*"role":"voter"[^\n]*\n$/);
+  const table = await run(KVCTL, ['--cluster', one, 'member', 'list']);
+  const [, version = ''] = /^version ([0-9a-f]{16})$/m.exec(table.stdout) ?? [];
+  t.match(listed.stdout, `"membershipVersion":"${version}"`);
+  const client = `127.0.0.1:${first! + 2000}`;
+  const update = ['--cluster', one, 'member', 'update', 'n1', '--client-address', client];
+  const updated = await run(KVCTL, [...update, '--expect', version]);
+  t.match(updated, { code: 0, stdout: 'OK\n' });
+  const told = await run(KVCTL, ['--cluster', one, 'member', 'list']);
+  t.match(told.stdout, new RegExp(`^n1 +voter +${one} +${client}`, 'm'));
+  // Another administrator has not seen that.
+  const crossed = await run(KVCTL, [...update, '--peer-address', one, '--expect', version]);
+  t.match(crossed, { code: 1, stderr: /^kvctl: ERR_CONDITION: the members have changed; version/ });
+  // What a client has changed it knows, and goes on from there.
+  const kv = await connect({ endpoints: [`127.0.0.1:${first! + 1000}`] });
+  for (const clientAddress of ['127.0.0.1:1', `127.0.0.1:${first! + 1000}`]) {
+    await kv.membership.update('n1', { clientAddress, expect: kv.membership.version });
+    t.match(kv.membership.list(), [{ id: 'n1', clientAddress }]);
+  }
+  await kv.close();
   const wrong = await run(KVCTL, ['--cluster', one, 'member', 'replace', 'n9', 'n2']);
   t.match(wrong, { code: 3, stderr: /^kvctl: ERR_MEMBERSHIP: n9 is not a member/ });
 });

@@ -1,5 +1,9 @@
 import type { MemberId } from '../../lib/base/index.js';
-import type { MembershipChange, RaftStatus } from '../../lib/raft/index.js';
+import {
+  configurationVersion,
+  type MembershipChange,
+  type RaftStatus,
+} from '../../lib/raft/index.js';
 import { Member, TIMING } from './harness.js';
 import {
   configurationOf,
@@ -35,6 +39,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['disconnect', disconnect],
   ['propose', propose],
   ['change', change],
+  ['look', look],
   ['read', read],
   ['snapshot', snapshot],
   ['fetch', fetch],
@@ -226,7 +231,7 @@ function propose(stage: Stage, words: Words): void {
   });
 }
 
-/** `change a add d`, `promote d`, `remove b`, `replace b d`: one change of the members. */
+/** `change a add d`, `promote d`, `remove b`, `replace b d`, `move b b:2`: one change of the members. */
 function change(stage: Stage, words: Words): void {
   const id = upMember(stage, words);
   const kind = words.next('a change');
@@ -236,8 +241,22 @@ function change(stage: Stage, words: Words): void {
     kind: 'changeMembership',
     changeId: stage.changes,
     change: asked,
-    expect: words.option('expect') ?? null,
+    expect: expected(stage, words),
   });
+}
+
+/** `look b as=seen`: somebody takes note of the members as b has them, for `expect=seen`. */
+function look(stage: Stage, words: Words): void {
+  const { configuration } = stage.cluster.member(upMember(stage, words)).status;
+  stage.seen.set(words.option('as') ?? '', configurationVersion(configuration));
+}
+
+function expected(stage: Stage, words: Words): string | null {
+  const name = words.option('expect');
+  if (name === undefined) return null;
+  const version = stage.seen.get(name);
+  if (version === undefined) throw new Error(`nobody has seen "${name}"`);
+  return version;
 }
 
 function membershipChange(kind: string, member: MemberId, words: Words): MembershipChange {
@@ -249,6 +268,10 @@ function membershipChange(kind: string, member: MemberId, words: Words): Members
       return { kind, member };
     case 'replace':
       return { kind, member, by: words.next('a learner') };
+    case 'move': {
+      const addresses = { peer: words.next('an address'), client: null };
+      return { kind: 'changeAddresses', member, addresses };
+    }
     default:
       throw new Error(`no change is called "${kind}"`);
   }

@@ -48,6 +48,8 @@ export class Stage {
   readonly cuts = new Set<string>();
   /** What members were asked to fetch, and from whom; the latest only. */
   readonly fetches = new Map<MemberId, { readonly from: MemberId; readonly id: string }>();
+  /** Versions of the members that somebody has seen, by the name that they were given. */
+  readonly seen = new Map<string, string>();
   proposals = 0;
   reads = 0;
   changes = 0;

@@ -101,6 +101,7 @@ const status = {
       clientAddress: null,
     },
   ],
+  membershipVersion: 'fedcba9876543210',
   progress: [{ id: 'n2', matchIndex: 13, nextIndex: 15 }],
   pendingCalls: 2,
 } as const;
