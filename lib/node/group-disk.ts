@@ -9,6 +9,8 @@ type Write = Effect & { readonly kind: 'write' };
 export interface GroupDiskOptions {
   readonly log: LogStorage;
   readonly state: StateStorage;
+  /** A write that takes as many ticks makes the disk a slow one. */
+  readonly slowTicks: number;
   readonly metrics: Metrics;
   /** The write with this id, and all before it, are durable. */
   readonly onWritten: (writeId: number) => void;
@@ -40,6 +42,14 @@ export class GroupDisk {
   /** How many ticks the write under way has taken; 0 where none is. */
   get heldTicks(): number {
     return this.#heldTicks;
+  }
+
+  /**
+   * A leader with such a disk acknowledges nothing that it applies itself; another may do better. Nor
+   * does it stand: its vote would not be kept, and the terms it thought of would unseat that other one.
+   */
+  get isSlow(): boolean {
+    return this.#heldTicks >= this.#options.slowTicks;
   }
 
   tick(): void {

@@ -4,38 +4,36 @@ import {
   type LogIndex,
   type MemberId,
   type NodeId,
-  packEntries,
   type QuorateError,
   unreachable,
 } from '../base/index.js';
 import {
   type Configuration,
   type Effect,
-  encodeConfiguration,
   type Input,
   type Message,
   Raft,
   type RaftStatus,
   type Role,
 } from '../raft/index.js';
-import { Applier } from './applier.js';
+import type { Applier } from './applier.js';
 import { asFault, nodeClosed, storageFailed } from './faults.js';
-import { GroupCalls } from './group-calls.js';
-import { GroupDisk } from './group-disk.js';
-import { GroupNews } from './group-news.js';
+import { FOUNDING_TERM, storeFirstEntry } from './first-entry.js';
+import type { GroupCalls } from './group-calls.js';
+import type { GroupDisk } from './group-disk.js';
+import type { GroupNews } from './group-news.js';
 import type { GroupOptions } from './group-options.js';
-import { GroupSnapshots } from './group-snapshots.js';
+import { groupParts } from './group-parts.js';
+import type { GroupSnapshots } from './group-snapshots.js';
+import { Inbox } from './inbox.js';
 import type { FoundGroup, LoadedGroup } from './loaded-group.js';
-import { PendingChanges } from './pending-changes.js';
-import { memberOf, Transfers } from './transfers.js';
+import type { PendingChanges } from './pending-changes.js';
+import { memberOf, type Transfers } from './transfers.js';
 
 /** Why a group has ended: null when it was closed. */
 export interface GroupEnd {
   readonly cause: QuorateError | null;
 }
-
-/** The term of the entry that founds a group. The first election is for the one after. */
-const FOUNDING_TERM = 1;
 
 /**
  * Drives one member of one Raft group. It thinks nothing: inputs that were queued since the last turn
@@ -57,11 +55,8 @@ export class Group {
   readonly #disk: GroupDisk;
   readonly #applier: Applier;
   readonly #news: GroupNews;
+  readonly #inbox: Inbox;
   #raft: Raft;
-  #inbox: Input[] = [];
-  /** What comes after the proposals of the turn, so that it does not refuse them. */
-  #lastInputs: Input[] = [];
-  #turnIsDue = false;
   #stopped = false;
   #founding = false;
   #role: Role = 'follower';
@@ -71,60 +66,27 @@ export class Group {
 
   constructor(options: GroupOptions, { loaded, snapshots: found }: FoundGroup) {
     this.#options = options;
-    const { clock, storage, machine } = options;
     this.closed = new Promise((resolve) => {
       this.#ended = resolve;
     });
-    this.#news = new GroupNews(options);
     this.#raft = this.#newRaft(loaded);
     this.#appliedIndex = loaded.snapshot?.index ?? loaded.compacted.index;
-    this.#disk = new GroupDisk({
-      log: storage.log,
-      state: storage.state,
-      metrics: options.metrics,
-      onWritten: (writeId) => this.#enqueue({ kind: 'written', writeId }),
-      onFailed: (cause) => this.#fail(storageFailed(cause)),
-    });
-    this.calls = new GroupCalls({
-      ...options.calls,
-      self: options.self,
-      group: options.id,
-      clock,
+    this.#inbox = new Inbox({ clock: options.clock, onTurn: () => this.#turn() });
+    const parts = groupParts(options, found, {
+      inbox: this.#inbox,
+      raft: () => this.#raft,
       leader: () => this.#leader,
       appliedIndex: () => this.#appliedIndex,
-      onWork: () => this.#schedule(),
-    });
-    this.transfers = new Transfers({
-      self: options.self,
-      group: options.id,
-      calls: this.calls,
-      configuration: () => this.#raft.status().configuration,
-      begin: (transferId, to) => {
-        this.#lastInputs.push({ kind: 'transferLeadership', transferId, to });
-        this.#schedule();
-      },
-    });
-    this.changes = new PendingChanges({
-      group: options.id,
-      calls: this.calls,
-      begin: (input) => this.#enqueue(input),
-    });
-    this.snapshots = new GroupSnapshots({
-      ...options,
-      group: options.id,
-      storage: storage.snapshots,
-      found,
-      raft: () => this.#raft,
-      compact: (index, term) => this.#disk.compact(index, term),
-      enqueue: (input) => this.#enqueue(input),
       onRestored: (index) => this.#restored(index),
       onFailed: (error) => this.#fail(error),
     });
-    this.#applier = new Applier({
-      machine,
-      clock,
-      onApplied: (entry, result) => this.calls.proposals.applied(entry, result),
-    });
+    this.calls = parts.calls;
+    this.transfers = parts.transfers;
+    this.snapshots = parts.snapshots;
+    this.changes = parts.changes;
+    this.#disk = parts.disk;
+    this.#applier = parts.applier;
+    this.#news = parts.news;
   }
 
   get id(): GroupId {
@@ -165,21 +127,15 @@ export class Group {
     assert(this.isNew, 'only a new group is founded');
     this.#founding = true;
     const { id, storage } = this.#options;
-    const hardState = { term: FOUNDING_TERM, votedFor: null };
-    const entries = packEntries({ group: id, term: FOUNDING_TERM, firstIndex: 1, logTimeMs: 0 }, [
-      { kind: 'configuration', commandVersion: 0, payload: encodeConfiguration(configuration) },
-    ]);
+    let stored: LoadedGroup;
     try {
-      // State first: a log without a term would be refused at the next start.
-      await storage.state.save(hardState);
-      await storage.log.append(entries);
+      stored = await storeFirstEntry(id, storage, configuration);
     } catch (cause) {
       this.#fail(storageFailed(cause));
       throw storageFailed(cause);
     }
     if (this.#stopped) return;
-    const compacted = { index: 0, term: 0, logTimeMs: 0 };
-    this.#raft = this.#newRaft({ hardState, compacted, configuration: null, entries });
+    this.#raft = this.#newRaft(stored);
     this.#founding = false;
     this.#options.onConfigured(configuration);
     this.campaign();
@@ -187,14 +143,14 @@ export class Group {
 
   receive(message: Message): void {
     // It could not keep its own vote: others are asked in their turn.
-    if (this.#founding || (message.kind === 'timeoutNow' && this.#isDiskSlow())) return;
-    this.#enqueue({ kind: 'receive', message });
+    if (this.#founding || (message.kind === 'timeoutNow' && this.#disk.isSlow)) return;
+    this.#inbox.add({ kind: 'receive', message });
   }
 
   /** The last connection to a node is gone. */
   peerLost(peer: NodeId, saidGoodbye: boolean): void {
     const member = memberOf(this.#raft.status().configuration, peer);
-    if (member !== null) this.#enqueue({ kind: 'peerLost', member, saidGoodbye });
+    if (member !== null) this.#inbox.add({ kind: 'peerLost', member, saidGoodbye });
   }
 
   /**
@@ -208,7 +164,7 @@ export class Group {
 
   /** Stands for election without waiting for a timeout. */
   campaign(): void {
-    this.#enqueue({ kind: 'campaign' });
+    this.#inbox.add({ kind: 'campaign' });
   }
 
   /** Time has passed. Input that is already waiting is stepped first. */
@@ -216,10 +172,13 @@ export class Group {
     if (this.#stopped) return;
     this.calls.tick();
     this.#disk.tick();
-    const isDiskSlow = this.#isDiskSlow();
-    this.#inbox.push({ kind: 'tick', mayStand: !isDiskSlow });
-    if (this.#role === 'leader' && isDiskSlow) this.#resign();
-    this.#turn();
+    const isDiskSlow = this.#disk.isSlow;
+    const inputs: Input[] = [{ kind: 'tick', mayStand: !isDiskSlow }];
+    if (this.#role === 'leader' && isDiskSlow) {
+      this.#news.resigned(this.#disk.heldTicks);
+      inputs.push({ kind: 'resign' });
+    }
+    this.#turn(inputs);
   }
 
   /**
@@ -231,46 +190,18 @@ export class Group {
     await Promise.all([this.snapshots.stop(), this.#disk.stop()]);
   }
 
-  /**
-   * A leader with such a disk acknowledges nothing that it applies itself; another may do better. Nor
-   * does it stand: its vote would not be kept, and the terms it thought of would unseat that other one.
-   */
-  #isDiskSlow(): boolean {
-    return this.#disk.heldTicks >= this.#options.timing.electionMaxTicks;
-  }
-
-  #resign(): void {
-    this.#news.resigned(this.#disk.heldTicks);
-    this.#inbox.push({ kind: 'resign' });
-  }
-
   #newRaft(loaded: LoadedGroup): Raft {
     const { self, id: group, timing, limits, random, checked } = this.#options;
     return new Raft({ self, group, timing, limits, random, checked, ...loaded });
   }
 
-  #enqueue(input: Input): void {
-    if (this.#stopped) return;
-    this.#inbox.push(input);
-    this.#schedule();
-  }
-
-  #schedule(): void {
-    if (this.#turnIsDue || this.#stopped) return;
-    this.#turnIsDue = true;
-    this.#options.clock.soon(() => {
-      this.#turnIsDue = false;
-      this.#turn();
-    });
-  }
-
   /** Everything since the last turn: its writes become one write, its proposals one append. */
-  #turn(): void {
+  #turn(inputs: readonly Input[] = []): void {
     if (this.#stopped) return;
     try {
-      for (const input of this.#inbox.splice(0)) this.#step(input);
+      for (const input of [...this.#inbox.take(), ...inputs]) this.#step(input);
       this.#stepCalls();
-      for (const input of this.#lastInputs.splice(0)) this.#step(input);
+      for (const input of this.#inbox.takeLast()) this.#step(input);
       this.#disk.start();
       this.#applySome();
     } catch (error) {
@@ -355,7 +286,7 @@ export class Group {
     this.#applier.release();
     this.calls.proposals.covered(index);
     this.#applied(index);
-    this.#schedule();
+    this.#inbox.schedule();
   }
 
   #applied(index: LogIndex): void {
@@ -364,7 +295,7 @@ export class Group {
     this.#step({ kind: 'applied', index });
     this.calls.appliedThrough(index);
     this.#news.applied(index, entryCount);
-    if (!this.#applier.isIdle) this.#schedule();
+    if (!this.#applier.isIdle) this.#inbox.schedule();
   }
 
   #became({ role, term, leader }: Effect & { kind: 'became' }): void {
@@ -393,7 +324,7 @@ export class Group {
   #stop(cause: QuorateError | null): void {
     if (this.#stopped) return;
     this.#stopped = true;
-    this.#inbox = [];
+    this.#inbox.stop();
     this.calls.close(cause ?? nodeClosed());
     this.#ended({ cause });
   }

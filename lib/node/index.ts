@@ -5,6 +5,7 @@
  *      ├─ PeerLink   channels between nodes: Raft messages, forwarded calls, first start
  *      ├─ Founding   asks the listed members until the group exists
  *      └─ Group      one Raft group: inbox ─▶ Raft.step ─▶ effects
+ *          ├─ Inbox        what has come since the last turn
  *          ├─ GroupDisk    one durable write at a time, everything else joins the next
  *          ├─ Applier      committed entries to the state machine, in slices
  *          ├─ GroupCalls   whoever waits: queued, parked, forwarded, placed in the log

@@ -307,6 +307,7 @@ test('after a write that failed nothing is written, though it was asked for (sch
       reset: async () => {},
     },
     state: { load: async () => null, save: async () => {} },
+    slowTicks: 30,
     metrics: noMetrics,
     onWritten: (id) => told.push(`written ${id}`),
     onFailed: (cause) => told.push(String(cause)),
