@@ -11,6 +11,11 @@ export interface StoredIdentity {
   readonly incarnation: Incarnation;
   /** 16 hexadecimal digits, or null until the node belongs to a cluster. */
   readonly clusterId: string | null;
+  /**
+   * Only while a recovery from the loss of a majority is under way: the cluster that the groups were of,
+   * and are still to be taken out of.
+   */
+  readonly formerClusterId?: string | undefined;
 }
 
 /** What one group keeps. */
@@ -32,8 +37,11 @@ export interface StorageContext {
  * Contract, checked by the storage suites:
  * - `open` is called once, first, and locks the data: ERR_LOCKED when another process holds it. It
  *   gives the identity, or null for storage that was never written.
- * - `initialise` stores the identity durably. It may be called again only to fill in `clusterId`;
- *   anything else is ERR_WRONG_CLUSTER.
+ * - `initialise` stores the identity durably and as a whole: after a crash it is the old one or the new
+ *   one. It may be called again only to fill in `clusterId`; to replace all but the node's name by an
+ *   identity whose `formerClusterId` is the cluster stored; and to take out `formerClusterId`, which
+ *   `open` gives until then. Anything else is ERR_WRONG_CLUSTER.
+ * - `groups` names every group that was opened, by this engine or by one before it.
  * - A group is used only once there is an identity.
  * - `group` gives the same object for the same id. Groups may be used at the same time.
  * - `close` waits for calls under way, `open` included, may be called twice, and unlocks. A closed
@@ -44,6 +52,8 @@ export interface StorageEngine {
   open(context: StorageContext): Promise<StoredIdentity | null>;
   /** Resolves when the identity is durable. */
   initialise(identity: StoredIdentity): Promise<void>;
+  /** The groups that were ever used, sorted. */
+  groups(): Promise<readonly GroupId[]>;
   /** The storage of one group, made when it is first asked for. */
   group(id: GroupId): GroupStorage;
   /** Finishes what is under way and unlocks. May be called twice. */

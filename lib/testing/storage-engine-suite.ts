@@ -53,6 +53,35 @@ export function storageEngineSuite({ name, test, create, reopen }: StorageEngine
     await next.close();
   });
 
+  it('takes another identity only from one that names the cluster that is stored', async () => {
+    const engine = await opened(await create());
+    const old = { ...SUITE_IDENTITY, clusterId: '00000000000000aa' };
+    const next = { nodeId: 'n1', incarnation: 'f'.repeat(16), clusterId: '00000000000000bb' };
+    const recovering = { ...next, formerClusterId: old.clusterId };
+    await engine.initialise(old);
+    const wrong = [
+      next,
+      { ...recovering, formerClusterId: '00000000000000cc' },
+      { ...recovering, nodeId: 'n2' },
+      { ...recovering, clusterId: old.clusterId },
+      { ...recovering, clusterId: null },
+    ];
+    for (const identity of wrong) {
+      await rejects(engine.initialise(identity), { code: 'ERR_WRONG_CLUSTER' });
+    }
+    await engine.initialise(recovering);
+    await rejects(engine.initialise(old), { code: 'ERR_WRONG_CLUSTER' });
+    await engine.close();
+    const reopened = await reopen(engine);
+    deepEqual(await reopened.open(storageContext()), recovering);
+    await reopened.initialise(next);
+    await rejects(reopened.initialise(recovering), { code: 'ERR_WRONG_CLUSTER' });
+    await reopened.close();
+    const last = await reopen(reopened);
+    deepEqual(await last.open(storageContext()), next);
+    await last.close();
+  });
+
   it('a second engine on the same data is ERR_LOCKED until the first is closed', async () => {
     const engine = await opened(await create());
     const second = await reopen(engine);
@@ -81,6 +110,7 @@ export function storageEngineSuite({ name, test, create, reopen }: StorageEngine
     await engine.close();
     const next = await reopen(engine);
     await next.open(storageContext());
+    deepEqual(await next.groups(), [...names].sort());
     for (const [at, name] of names.entries()) {
       const group = next.group(name);
       const { entries } = await group.log.open();

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { encodeUtf8, type GroupId, QuorateError } from '../../lib/base/index.js';
+import { encodeUtf8, type GroupId, isName, QuorateError } from '../../lib/base/index.js';
 import type { FileLayer, Logger, StoredIdentity } from '../../lib/interfaces/index.js';
 import { checksum } from './checksum.js';
 import { corrupt, storageFailed } from './damage.js';
@@ -89,6 +89,12 @@ export class DataFolder {
     await this.#identityFile.save(encodeIdentity(identity));
   }
 
+  /** The groups that have a folder, sorted. */
+  async groups(): Promise<readonly GroupId[]> {
+    const names = await this.#files.list(join(this.path, GROUPS));
+    return names.map(groupOf).filter(isName).sort();
+  }
+
   /** Where a group keeps its files. Different names give different folders, whatever the file system does with letters. */
   groupPath(group: GroupId): string {
     const name = group
@@ -121,6 +127,13 @@ export async function removeTemporary(
   for (const name of names) {
     if (name.endsWith(TEMPORARY_SUFFIX)) await files.remove(join(folder, name));
   }
+}
+
+/** The group whose folder has this name. */
+function groupOf(name: string): GroupId {
+  return name
+    .replaceAll('=-', '.')
+    .replaceAll(/=([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
 async function checkFormat(options: DataFolderOptions, names: readonly string[]): Promise<void> {

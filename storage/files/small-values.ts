@@ -35,9 +35,14 @@ export function decodeMark(body: Uint8Array): LogPosition {
   return mark;
 }
 
-/** Node id, incarnation and cluster id (empty: none), each a u8 length and its text. */
-export function encodeIdentity({ nodeId, incarnation, clusterId }: StoredIdentity): Uint8Array {
-  const parts = [nodeId, incarnation, clusterId ?? ''].map(encodeUtf8);
+/**
+ * Node id, incarnation and cluster id (empty: none), each a u8 length and its text; during a recovery
+ * the former cluster id as well.
+ */
+export function encodeIdentity(identity: StoredIdentity): Uint8Array {
+  const { nodeId, incarnation, clusterId, formerClusterId } = identity;
+  const former = formerClusterId === undefined ? [] : [formerClusterId];
+  const parts = [nodeId, incarnation, clusterId ?? '', ...former].map(encodeUtf8);
   const length = parts.reduce((sum, part) => sum + 1 + part.length, 0);
   const writer = new ByteWriter(length);
   for (const part of parts) writer.u8(part.length).bytes(part);
@@ -50,6 +55,7 @@ export function decodeIdentity(body: Uint8Array): StoredIdentity {
   const nodeId = text();
   const incarnation = text();
   const clusterId = text();
+  const former = reader.remaining === 0 ? {} : { formerClusterId: text() };
   reader.end();
-  return { nodeId, incarnation, clusterId: clusterId === '' ? null : clusterId };
+  return { nodeId, incarnation, clusterId: clusterId === '' ? null : clusterId, ...former };
 }

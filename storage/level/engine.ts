@@ -8,7 +8,7 @@ import type {
   StoredIdentity,
 } from '../../lib/interfaces/index.js';
 import { DataFolder, Health, nodeFiles } from '../files/index.js';
-import { checkIdentity } from '../identity.js';
+import { checkIdentity, copyIdentity, isSameIdentity } from '../identity.js';
 import { Batcher } from './batcher.js';
 import { type Database, openDatabase } from './database.js';
 import { LevelGroup } from './group.js';
@@ -104,12 +104,16 @@ class LevelStorageEngine implements StorageEngine {
     const opened = this.#use();
     if (opened.identity !== null) {
       checkIdentity(opened.identity, identity);
-      if (opened.identity.clusterId === identity.clusterId) return;
+      if (isSameIdentity(opened.identity, identity)) return;
     }
-    const { nodeId, incarnation, clusterId } = identity;
-    const copy = { nodeId, incarnation, clusterId };
+    const copy = copyIdentity(identity);
     await opened.health.write(this.#path, () => opened.folder.saveIdentity(copy));
     opened.identity = copy;
+  }
+
+  async groups(): Promise<readonly GroupId[]> {
+    const { health, folder } = this.#use();
+    return health.attempt(this.#path, () => folder.groups());
   }
 
   group(id: GroupId): GroupStorage {

@@ -5,7 +5,7 @@ import type {
   StorageEngine,
   StoredIdentity,
 } from '../../lib/interfaces/index.js';
-import { checkIdentity } from '../identity.js';
+import { checkIdentity, copyIdentity } from '../identity.js';
 import { Disk, type DiskSession, type MemoryDisk, memoryDisk } from './disk.js';
 import { MemoryLogStorage } from './log.js';
 import { MemorySnapshotStorage } from './snapshots.js';
@@ -52,11 +52,15 @@ class MemoryStorageEngine implements StorageEngine {
   async initialise(identity: StoredIdentity): Promise<void> {
     const stored = this.#disk.identity;
     if (stored !== null) checkIdentity(stored, identity);
-    const { nodeId, incarnation, clusterId } = identity;
+    const copy = copyIdentity(identity);
     const apply = (): void => {
-      this.#disk.identity = { nodeId, incarnation, clusterId };
+      this.#disk.identity = copy;
     };
     await this.#opened().write({ kind: 'initialise', group: null, entryCount: 0, apply });
+  }
+
+  groups(): Promise<readonly GroupId[]> {
+    return this.#opened().read(() => [...this.#disk.groups.keys()].sort());
   }
 
   group(id: GroupId): GroupStorage {
