@@ -1,35 +1,18 @@
-import {
-  type GroupId,
-  type Incarnation,
-  type MemberId,
-  memberId,
-  type NodeId,
-  QuorateError,
-  toHex,
-  validateName,
-} from '../base/index.js';
-import type { Membership, NodeStatus, StateMachine, StoredIdentity } from '../interfaces/index.js';
+import { type GroupId, type NodeId, QuorateError, toHex, validateName } from '../base/index.js';
+import type { Membership, NodeStatus } from '../interfaces/index.js';
 import type { Configuration } from '../raft/index.js';
 import type { Probe } from '../wire/index.js';
 import { nodeClosed, notOpen } from './faults.js';
 import { Group, type GroupEnd } from './group.js';
 import { HostedGroup } from './hosted-group.js';
 import { loadGroup } from './loaded-group.js';
+import { LoopDelays } from './loop-delays.js';
+import { NodeIdentity } from './node-identity.js';
 import { memberList, nodeStatus } from './node-status.js';
+import { type GroupSurroundings, groupOptions, type OpenGroupOptions } from './open-group.js';
 import type { NodeSettings } from './options.js';
 import { PeerLink } from './peer-link.js';
 import { TickLoop } from './tick-loop.js';
-
-/** What a group is opened with. */
-export interface OpenGroupOptions {
-  readonly id: GroupId;
-  readonly machine: StateMachine;
-  /** Longest command that the group accepts, in bytes. */
-  readonly maxCommandBytes: number;
-}
-
-/** The longest that closing waits for another leader, whatever the timing. */
-const MAX_HAND_OVER_MS = 2000;
 
 /** How long closing waits for a disk that does not answer. */
 const CLOSE_WAIT_MS = 5000;
@@ -41,22 +24,19 @@ const CLOSE_WAIT_MS = 5000;
 export class Host implements AsyncDisposable {
   readonly closed: Promise<GroupEnd>;
   readonly #settings: NodeSettings;
+  readonly #identity: NodeIdentity;
   readonly #links: PeerLink | null;
   readonly #ticks: TickLoop;
   readonly #groups = new Map<GroupId, HostedGroup>();
   /** Also those that were closed since: storage is read once. */
   readonly #opened = new Set<GroupId>();
   readonly #busy = new Set<GroupId>();
-  #identity: StoredIdentity;
-  /** Changes of the identity, one after the other. */
-  #adoption: Promise<void> = Promise.resolve();
   /** The cluster that this node founds: one, however many groups it founds at the same time. */
   #foundedId: string | null = null;
   #closing: Promise<void> | null = null;
-  #warnedMs = Number.NEGATIVE_INFINITY;
   #ended: (end: GroupEnd) => void = () => {};
 
-  private constructor(settings: NodeSettings, identity: StoredIdentity) {
+  private constructor(settings: NodeSettings, identity: NodeIdentity) {
     this.#settings = settings;
     this.#identity = identity;
     this.closed = new Promise((resolve) => {
@@ -64,12 +44,13 @@ export class Host implements AsyncDisposable {
     });
     const { clock, timing } = settings;
     this.#links = this.#newLinks();
+    const delays = new LoopDelays(settings);
     this.#ticks = new TickLoop({
       clock,
       tickMs: timing.tickMs,
       maxHeldMs: timing.electionTimeoutMinMs / 2,
       onTick: () => this.#tick(),
-      onDelayed: (heldMs) => this.#loopDelayed(heldMs),
+      onDelayed: (heldMs) => delays.delayed(heldMs),
     });
   }
 
@@ -81,7 +62,7 @@ export class Host implements AsyncDisposable {
     const { storage, clock, logger } = settings;
     const stored = await storage.open({ clock, logger });
     try {
-      const host = new Host(settings, await ownIdentity(settings, stored));
+      const host = new Host(settings, await NodeIdentity.of(settings, stored));
       await host.#start();
       return host;
     } catch (error) {
@@ -104,7 +85,8 @@ export class Host implements AsyncDisposable {
   }
 
   /** Resolves when the group has recovered locally; a leader is not waited for. */
-  async openGroup({ id, machine, maxCommandBytes }: OpenGroupOptions): Promise<Group> {
+  async openGroup(open: OpenGroupOptions): Promise<Group> {
+    const { id, machine } = open;
     validateName('group', id);
     this.#checkOpen();
     if (this.#opened.has(id)) {
@@ -115,7 +97,7 @@ export class Host implements AsyncDisposable {
     this.#opened.add(id);
     const found = await loadGroup(id, this.#settings.storage.group(id), machine);
     this.#checkOpen();
-    const group = new Group(this.#groupOptions(id, machine, maxCommandBytes), found);
+    const group = new Group(groupOptions(open, this.#surroundings(id)), found);
     this.#admit(group);
     return group;
   }
@@ -138,7 +120,7 @@ export class Host implements AsyncDisposable {
   }
 
   status(group: Group): NodeStatus {
-    const { nodeId, incarnation, clusterId } = this.#identity;
+    const { nodeId, incarnation, clusterId } = this.#identity.stored;
     return nodeStatus(group.status(), {
       id: nodeId,
       incarnation,
@@ -157,17 +139,13 @@ export class Host implements AsyncDisposable {
     return this.close();
   }
 
-  get #self(): MemberId {
-    return memberId(this.#identity.nodeId, this.#identity.incarnation);
-  }
-
   #newLinks(): PeerLink | null {
     const { transport, random } = this.#settings;
     if (transport === null) return null;
     return new PeerLink({
       settings: this.#settings,
       transport,
-      identity: this.#identity,
+      identity: this.#identity.stored,
       instance: toHex(random.bytes(8)),
       group: (id) => this.#groups.get(id)?.group ?? null,
       answerProbe: (id, asking) => this.#answerProbe(id, asking),
@@ -186,39 +164,13 @@ export class Host implements AsyncDisposable {
     this.#ticks.start();
   }
 
-  #groupOptions(
-    id: GroupId,
-    machine: StateMachine,
-    maxCommandBytes: number,
-  ): ConstructorParameters<typeof Group>[0] {
-    const settings = this.#settings;
-    const { clock, random, events, limits, timing, checked } = settings;
-    const links = this.#links;
+  #surroundings(id: GroupId): GroupSurroundings {
     return {
-      id,
-      self: this.#self,
-      storage: settings.storage.group(id),
-      machine,
-      timing,
-      limits,
-      checked,
-      clock,
-      random: () => random.next(),
-      events,
-      metrics: settings.metrics,
-      logger: settings.logger.child({ nodeId: settings.id, group: id }),
-      origin: { nodeId: settings.id, group: id },
-      calls: {
-        callTimeoutMs: settings.callTimeoutMs,
-        maxPendingCalls: limits.maxPendingCalls,
-        maxCommandBytes,
-        ask: links === null ? null : (peer, call, timeoutMs) => links.ask(peer, call, timeoutMs),
-        explainNoLeader: () => this.#explainNoLeader(id),
-        onBusy: (busy) => this.#groupBusy(id, busy),
-      },
-      send: (message) => links?.send(message) ?? false,
-      handOverMs: Math.min(timing.electionTimeoutMaxMs, MAX_HAND_OVER_MS),
-      pull: links === null ? null : (from, request) => links.pull(from, request),
+      settings: this.#settings,
+      links: this.#links,
+      self: this.#identity.member,
+      explainNoLeader: () => this.#explainNoLeader(id),
+      onBusy: (busy) => this.#groupBusy(id, busy),
       onConfigured: (configuration) => this.#onConfigured(id, configuration),
       onFault: (error) => this.#onFault(id, error),
     };
@@ -229,7 +181,7 @@ export class Host implements AsyncDisposable {
       group,
       settings: this.#settings,
       links: this.#links,
-      identity: () => this.#identity,
+      identity: () => this.#identity.stored,
       isClosing: () => this.#closing !== null,
       found: (configuration) => this.#found(group, configuration),
     });
@@ -242,7 +194,7 @@ export class Host implements AsyncDisposable {
 
   /** Nobody else could be leading: there is nothing to wait for. */
   #isAlone({ incoming, outgoing }: Configuration): boolean {
-    return outgoing.length === 0 && incoming.length === 1 && incoming[0] === this.#self;
+    return outgoing.length === 0 && incoming.length === 1 && incoming[0] === this.#identity.member;
   }
 
   #answerProbe(id: GroupId, asking: Probe): Probe {
@@ -252,7 +204,7 @@ export class Host implements AsyncDisposable {
   }
 
   async #found(group: Group, members: Omit<Configuration, 'clusterId'>): Promise<void> {
-    this.#foundedId ??= this.#identity.clusterId ?? toHex(this.#settings.random.bytes(8));
+    this.#foundedId ??= this.#identity.stored.clusterId ?? toHex(this.#settings.random.bytes(8));
     const clusterId = this.#foundedId;
     // Identity before log: with a log, and without the cluster it is of, a node is heard by nobody. An
     // identity without a log is a founding that was cut short, and is begun again.
@@ -261,19 +213,8 @@ export class Host implements AsyncDisposable {
     this.#settings.logger.info({ event: 'node.founded', clusterId, group: group.id }, 'Founded.');
   }
 
-  /** Makes the cluster this node's own, durably. Once it has one, another is refused. */
-  #adopt(clusterId: string): Promise<void> {
-    const adoption = this.#adoption.then(() => this.#storeClusterId(clusterId));
-    // Whoever asked hears of a failure; the next one asks the storage again.
-    this.#adoption = adoption.catch(() => {});
-    return adoption;
-  }
-
-  async #storeClusterId(clusterId: string): Promise<void> {
-    if (this.#identity.clusterId === clusterId) return;
-    const identity = { ...this.#identity, clusterId };
-    await this.#settings.storage.initialise(identity);
-    this.#identity = identity;
+  async #adopt(clusterId: string): Promise<void> {
+    await this.#identity.adopt(clusterId);
     this.#links?.setClusterId(clusterId);
   }
 
@@ -296,20 +237,6 @@ export class Host implements AsyncDisposable {
     if (busy) this.#busy.add(id);
     else this.#busy.delete(id);
     this.#ticks.keepAlive(this.#busy.size > 0);
-  }
-
-  #loopDelayed(heldMs: number): void {
-    const { events, logger, clock, timing } = this.#settings;
-    events.emit('timer.loopDelayed', () => ({ nodeId: this.id, group: null, heldMs }));
-    if (clock.now() - this.#warnedMs < 60_000) return;
-    this.#warnedMs = clock.now();
-    const least = Math.ceil((4 * heldMs) / 100) * 100;
-    logger.warn(
-      { event: 'timer.loopDelayed', nodeId: this.id, heldMs: Math.round(heldMs) },
-      `The event loop was held for ${Math.round(heldMs)} ms, more than half of the shortest election ` +
-        `timeout (${timing.electionTimeoutMinMs} ms). This would hold: timing: { heartbeatMs: ` +
-        `${least / 4}, electionTimeoutMinMs: ${least}, electionTimeoutMaxMs: ${2 * least} }.`,
-    );
   }
 
   #explainNoLeader(id: GroupId): string {
@@ -373,21 +300,4 @@ export class Host implements AsyncDisposable {
       });
     });
   }
-}
-
-/** Whose data the engine holds: this node's, made now where it was nobody's. */
-async function ownIdentity(
-  { storage, random, id }: NodeSettings,
-  stored: StoredIdentity | null,
-): Promise<StoredIdentity> {
-  if (stored === null) {
-    const incarnation: Incarnation = toHex(random.bytes(8));
-    const identity: StoredIdentity = { nodeId: id, incarnation, clusterId: null };
-    await storage.initialise(identity);
-    return identity;
-  }
-  if (stored.nodeId === id) return stored;
-  throw new QuorateError('ERR_WRONG_CLUSTER', {
-    message: `the data belongs to node ${stored.nodeId}, not to ${id}`,
-  });
 }

@@ -16,7 +16,8 @@
  * It decides nothing about consensus, knows no keys and values, and reads no clock but the injected one.
  */
 export { Group, type GroupEnd } from './group.js';
-export { Host, type OpenGroupOptions } from './host.js';
+export { Host } from './host.js';
+export type { OpenGroupOptions } from './open-group.js';
 export {
   type NodeDefaults,
   type NodeOptions,
