@@ -10,6 +10,7 @@ import type {
   EventBus,
   EventOrigin,
   Logger,
+  Metrics,
   SnapshotDescription,
   SnapshotStorage,
   StateMachine,
@@ -32,6 +33,7 @@ export interface GroupSnapshotsOptions {
   readonly machine: StateMachine;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly metrics: Metrics;
   readonly events: EventBus;
   readonly origin: EventOrigin;
   readonly limits: SnapshotsOptions['limits'];
@@ -59,7 +61,7 @@ export class GroupSnapshots {
 
   constructor(options: GroupSnapshotsOptions) {
     this.#options = options;
-    const { storage, group, logger, clock, pull } = options;
+    const { storage, group, logger, metrics, clock, pull } = options;
     this.#own = new Snapshots({
       ...options,
       offered: () => this.#offered(),
@@ -76,6 +78,7 @@ export class GroupSnapshots {
     });
     this.#server = new SnapshotServer({
       storage,
+      metrics,
       find: (id) => this.#own.kept.find((kept) => kept.id === id) ?? null,
       onLost: (snapshot, error) => this.#own.lose(snapshot, error),
     });

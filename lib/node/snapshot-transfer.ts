@@ -2,11 +2,13 @@ import { type GroupId, type MemberId, QuorateError } from '../base/index.js';
 import type {
   Clock,
   Logger,
+  Metrics,
   SnapshotDescription,
   SnapshotReader,
   SnapshotStorage,
   SnapshotWriter,
 } from '../interfaces/index.js';
+import { count } from '../observe/index.js';
 import { decodeConfiguration, type SnapshotReference } from '../raft/index.js';
 import { MAX_CHUNK_BYTES, type SnapshotChunk, type SnapshotRequest } from '../wire/index.js';
 
@@ -148,6 +150,7 @@ function malformed(what: string): QuorateError {
 
 export interface SnapshotServerOptions {
   readonly storage: SnapshotStorage;
+  readonly metrics: Metrics;
   readonly find: (id: string) => SnapshotDescription | null;
   /** It cannot be read: it must not be offered any more. */
   readonly onLost: (snapshot: SnapshotDescription, error: QuorateError) => Promise<void>;
@@ -173,6 +176,7 @@ export class SnapshotServer {
     try {
       const reader = await this.#reader(snapshotId);
       const content = await reader.read(offset, MAX_CHUNK_BYTES);
+      if (offset === 0) count(this.#options.metrics, 'quorate_snapshots_sent_total');
       const { index, term, logTimeMs, configuration, sizeBytes } = snapshot;
       return { index, term, logTimeMs, configuration, sizeBytes, content };
     } catch (error) {

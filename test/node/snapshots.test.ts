@@ -7,7 +7,7 @@ import { Applier } from '../../lib/node/applier.js';
 import { loadGroup } from '../../lib/node/loaded-group.js';
 import { SnapshotFetcher, SnapshotServer } from '../../lib/node/snapshot-transfer.js';
 import { Snapshots } from '../../lib/node/snapshots.js';
-import { silentLogger } from '../../lib/observe/index.js';
+import { MemoryMetrics, silentLogger } from '../../lib/observe/index.js';
 import { encodeConfiguration, NO_CONFIGURATION } from '../../lib/raft/index.js';
 import { openTestCluster, type TestCluster, type TestNode } from '../../lib/testing/index.js';
 import { VirtualTime } from '../../lib/testing/test-time.js';
@@ -284,6 +284,7 @@ test('the chunks of a snapshot', async (t) => {
 
   t.test('are not sent when they are damaged (fault B15)', async (t) => {
     const lost: string[] = [];
+    const metrics = new MemoryMetrics();
     const description = { ...reference('a'), logTimeMs: 0, configuration: new Uint8Array(0) };
     const snapshot: SnapshotDescription = { ...description, sizeBytes: 10 };
     const server = new SnapshotServer({
@@ -293,6 +294,7 @@ test('the chunks of a snapshot', async (t) => {
           throw new QuorateError('ERR_CORRUPT', { message: 'chunk 0 is damaged' });
         },
       },
+      metrics,
       find: (id) => (id === 'a' ? snapshot : null),
       onLost: async ({ id }) => {
         lost.push(id);
@@ -302,6 +304,25 @@ test('the chunks of a snapshot', async (t) => {
     await t.rejects(server.serve(request), { code: 'ERR_COMPACTED' });
     await t.rejects(server.serve({ ...request, snapshotId: 'b' }), { code: 'ERR_COMPACTED' });
     t.same(lost, ['a']);
+    t.equal(metrics.counted('quorate_snapshots_sent_total'), 0);
+  });
+
+  t.test('are counted as one snapshot that is sent', async (t) => {
+    const metrics = new MemoryMetrics();
+    const description = { ...reference('a'), logTimeMs: 0, configuration: new Uint8Array(0) };
+    const snapshot: SnapshotDescription = { ...description, sizeBytes: 10 };
+    const read = async (): Promise<Uint8Array> => new Uint8Array(5);
+    const server = new SnapshotServer({
+      storage: {
+        ...delegate(null),
+        open: async () => ({ description: snapshot, read, close: async () => {} }),
+      },
+      metrics,
+      find: () => snapshot,
+      onLost: async () => {},
+    });
+    for (const offset of [0, 5]) await server.serve({ group: 'g', snapshotId: 'a', offset });
+    t.equal(metrics.counted('quorate_snapshots_sent_total'), 1);
   });
 });
 
