@@ -1,5 +1,7 @@
 import { parseArgs } from 'node:util';
+import { catchUp } from './catch-up.js';
 import { inProcess } from './in-process.js';
+import { members } from './members.js';
 import { millionKeys } from './million-keys.js';
 import { threeProcesses } from './processes.js';
 
@@ -15,6 +17,8 @@ interface BenchmarkOptions {
 
 const benchmarks: Readonly<Record<string, (options: BenchmarkOptions) => Promise<void>>> = {
   'in-process': ({ seconds }) => inProcess(seconds),
+  members: () => members(),
+  'catch-up': () => catchUp(),
   processes: ({ seconds }) => threeProcesses(seconds),
   'million-keys': () => millionKeys(),
 };

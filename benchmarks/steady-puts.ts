@@ -25,6 +25,11 @@ export class SteadyPuts {
     this.#timer = setInterval(() => this.#putDue(), 2);
   }
 
+  /** How many were made so far. */
+  get count(): number {
+    return this.#count;
+  }
+
   /** Resolves when all are answered. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
