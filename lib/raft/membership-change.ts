@@ -3,8 +3,8 @@ import { isCaughtUp } from './catch-up.js';
 import { configurationVersion, encodeConfiguration } from './configuration.js';
 import type { ChangeRejection } from './effects.js';
 import type { ChangeLeadership, Input, MembershipChange } from './inputs.js';
-import { forgetRemoved } from './membership.js';
-import { isVoter, membersOf } from './quorum.js';
+import { forgetRemoved, isLeaving } from './membership.js';
+import { membersOf } from './quorum.js';
 import { appendOwn } from './replication.js';
 import { configurationOf, emit, inForce, type RaftState } from './state.js';
 import { resign } from './transfer.js';
@@ -54,19 +54,19 @@ export function leaveJoint(state: RaftState): void {
 
 /**
  * Leader, after everybody was sent what is committed: lets go of members whose removal is. One that has
- * removed itself leads until then, without counting itself, and not longer (Raft §6).
+ * removed itself leads until then, without counting itself (Raft §6), and until what it had taken before
+ * is committed too: nobody is going to tell it what became of that. Then it hands over, so that nobody
+ * has to find out by waiting.
  */
 export function settleRemovals(state: RaftState): void {
-  const { index, configuration } = inForce(state);
-  if (index > state.commitIndex) return;
+  if (inForce(state).index > state.commitIndex) return;
   forgetRemoved(state);
-  // Who leaves hands over, so that nobody has to find out by waiting.
-  if (!isVoter(configuration, state.options.self)) resign(state);
+  if (isLeaving(state) && state.commitIndex === state.log.lastIndex) resign(state);
 }
 
 function objection(state: RaftState, expect: string | null): ChangeRejection | null {
   if (state.role !== 'leader') return 'notLeader';
-  if (state.transfer !== null) return 'transferring';
+  if (state.transfer !== null || isLeaving(state)) return 'transferring';
   const { index, configuration } = inForce(state);
   if (expect !== null && expect !== configurationVersion(configuration)) return 'versionMismatch';
   // A predecessor's change may be committed by others without this leader knowing. Until an entry of

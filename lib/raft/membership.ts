@@ -2,7 +2,13 @@ import { assert, type Entry, type LogIndex, type MemberId } from '../base/index.
 import { decodeConfiguration } from './configuration.js';
 import { newProgress } from './progress.js';
 import { isVoter, membersOf } from './quorum.js';
-import { configurationOf, emit, type PlacedConfiguration, type RaftState } from './state.js';
+import {
+  configurationOf,
+  emit,
+  inForce,
+  type PlacedConfiguration,
+  type RaftState,
+} from './state.js';
 import type { Configuration } from './types.js';
 
 /** A configuration takes effect when it is appended, not when it is committed (Raft §6). */
@@ -55,6 +61,12 @@ export function mayLead(state: RaftState): boolean {
   return openConfigurations(state).some((configuration) =>
     isVoter(configuration, state.options.self),
   );
+}
+
+/** Leader: whether its own removal is committed. It takes nothing new, and is not going to lead for long. */
+export function isLeaving(state: RaftState): boolean {
+  const { index, configuration } = inForce(state);
+  return index <= state.commitIndex && !isVoter(configuration, state.options.self);
 }
 
 /** The last configuration that is committed, and all that follow it. */

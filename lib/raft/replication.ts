@@ -10,6 +10,7 @@ import {
 import { noteHeard } from './catch-up.js';
 import { advanceCommit } from './commit.js';
 import type { Input } from './inputs.js';
+import { isLeaving } from './membership.js';
 import type { AppendAccepted, AppendRejected } from './messages.js';
 import { becomeProbe, isWindowFull, noteAccepted, noteSent, type Progress } from './progress.js';
 import { needsSnapshot, offerSnapshot } from './snapshot.js';
@@ -30,8 +31,8 @@ export function onPropose(state: RaftState, input: Input & { kind: 'propose' }):
     emit(state, { kind: 'proposalRejected', proposalId, reason: 'notLeader' });
     return;
   }
-  // What is appended now the next leader might not hold, and the transfer would have no end.
-  if (state.transfer !== null) {
+  // What is appended now the next leader might not hold, and handing over would have no end.
+  if (state.transfer !== null || isLeaving(state)) {
     emit(state, { kind: 'proposalRejected', proposalId, reason: 'transferring' });
     return;
   }

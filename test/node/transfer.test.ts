@@ -121,6 +121,40 @@ t.test('a node whose write hangs does not stand when it is told to', async (t) =
   t.match(group.status(), { role: 'candidate', term: 3 });
 });
 
+t.test(
+  'a leader that is removed decides what is under way, and hands over within a hop (schedule E8)',
+  async (t) => {
+    for (const seed of [1, 2, 3]) {
+      const world = new World({ seed });
+      world.network.setFaults({ delayMs: [0.5, 1.5] });
+      const stores = await world.openAll();
+      const leader = await world.leaderOf(stores);
+      const rest = stores.filter((kv) => kv !== leader);
+      const removing = leader.membership.remove(leader.id);
+      // Writes of every moment, by way of the leader itself while it leads.
+      const writes: Promise<unknown>[] = [];
+      const leads = (): boolean => leader.status().role === 'leader';
+      while (leads()) {
+        writes.push(leader.put(`k/${writes.length}`, 'v', { timeoutMs: 500 }));
+        await world.elapse(0.5);
+      }
+      const settled = Promise.allSettled(writes);
+      const leftMs = world.time.clock.now();
+      await world.until(() => rest.some((kv) => kv.status().role === 'leader'));
+      const pauseMs = world.time.clock.now() - leftMs;
+      t.ok(pauseMs < 10, `nobody led for ${pauseMs} ms`);
+      await world.run(removing);
+      const outcomes = await world.run(settled);
+      for (const outcome of outcomes) {
+        if (outcome.status === 'rejected') t.match(outcome.reason, { outcome: 'rejected' });
+      }
+      t.ok(outcomes.filter(({ status }) => status === 'fulfilled').length > 3);
+      t.same(rest[0]!.membership.list().length, 2);
+      for (const kv of stores) await world.run(kv.close());
+    }
+  },
+);
+
 async function threeMachines(): Promise<{
   readonly world: World;
   readonly nodes: Awaited<ReturnType<World['openMachine']>>[];
