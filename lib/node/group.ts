@@ -321,9 +321,21 @@ export class Group {
     this.#options.onFault(error);
   }
 
+  /**
+   * A leader that stops by itself tells the most caught-up voter to stand: that needs no disk, and nobody
+   * has to wait for a timeout. Not after a mistake of our own, which the core may have made.
+   */
+  #tellSuccessor({ code }: QuorateError): void {
+    if (code === 'ERR_INTERNAL') return;
+    for (const effect of this.#raft.step({ kind: 'resign' }, this.#options.clock.now())) {
+      if (effect.kind === 'send') this.#options.send(effect.message);
+    }
+  }
+
   #stop(cause: QuorateError | null): void {
     if (this.#stopped) return;
     this.#stopped = true;
+    if (cause !== null) this.#tellSuccessor(cause);
     this.#inbox.stop();
     this.calls.close(cause ?? nodeClosed());
     this.#ended({ cause });

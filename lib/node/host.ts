@@ -16,6 +16,8 @@ import { TickLoop } from './tick-loop.js';
 
 /** How long closing waits for a disk that does not answer. */
 const CLOSE_WAIT_MS = 5000;
+/** How long a node that has failed keeps its connections: the time that a frame is on its way. */
+const LAST_WORD_MS = 50;
 
 /**
  * One node: it owns the transport, the storage engine, the tick loop and the address book, and serves
@@ -270,10 +272,22 @@ export class Host implements AsyncDisposable {
     this.#ticks.stop();
     for (const { founding } of groups) founding.stop();
     const closing = groups.map(({ group }) => group.close(cause));
-    const unlinked = this.#orReport(this.#links?.close());
+    const unlinked = this.#orReport(this.#unlink(cause));
     const stored = Promise.all(closing).then(() => this.#settings.storage.close());
     await this.#noLongerThan(CLOSE_WAIT_MS, Promise.all([unlinked, this.#orReport(stored)]));
     this.#ended({ cause });
+  }
+
+  async #unlink(cause: QuorateError | null): Promise<void> {
+    // The last word of a leader that fails would be lost with its connections.
+    if (cause !== null) await this.#pause(LAST_WORD_MS);
+    await this.#links?.close();
+  }
+
+  #pause(waitMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#settings.clock.after(waitMs, resolve);
+    });
   }
 
   /** What fails while the node closes is told and stops nothing. */

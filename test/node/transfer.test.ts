@@ -1,5 +1,5 @@
 import t from 'tap';
-import { EchoMachine, MEMBERS, rig } from './group-rig.js';
+import { EchoMachine, MEMBERS, type Rig, rig } from './group-rig.js';
 import { failureOf, World } from './world.js';
 
 /*
@@ -102,6 +102,55 @@ t.test('a leader whose write hangs is replaced as soon as it gives up (schedule 
   await world.run(Promise.race([lost, world.elapse(1000)]).catch(() => {}));
   await closeAll(world, nodes);
 });
+
+t.test('a leader whose disk fails is replaced within a few hops (faults B6, B8)', async (t) => {
+  const { world, nodes, leader } = await threeMachines();
+  world.network.setFaults({ delayMs: [0.5, 1.5] });
+  world.disk(leader.id).failNext({ kind: 'append' });
+  const lost = failureOf(leader.propose(Uint8Array.of(1)));
+  const startedMs = world.time.clock.now();
+  const rest = nodes.filter((node) => node !== leader);
+  await world.until(() => rest.some((node) => node.status().role === 'leader'));
+  const pauseMs = world.time.clock.now() - startedMs;
+  t.ok(pauseMs < 10, `nobody led for ${pauseMs} ms`);
+  t.match(await world.run(lost), { code: 'ERR_STORAGE', outcome: 'unknown' });
+  t.same(world.faults, [`${leader.id} ERR_STORAGE`]);
+  await world.run(leader.closed);
+  await closeAll(world, nodes);
+});
+
+t.test(
+  'a leader tells a successor when its disk fails, not after a mistake of its own',
+  async (t) => {
+    const told = async (fail: (made: Rig) => Promise<void>): Promise<readonly string[]> => {
+      const made = await rig();
+      await made.lead(2);
+      const both = { group: 'g', to: MEMBERS.a, term: 2 } as const;
+      await made.deliver(
+        { ...both, kind: 'heartbeatReply', from: MEMBERS.b, readRound: 0 },
+        { ...both, kind: 'heartbeatReply', from: MEMBERS.c, readRound: 0 },
+      );
+      made.sent();
+      await fail(made);
+      await made.settle();
+      t.equal(made.faults.length, 1);
+      return made.sent().flatMap(({ kind, to }) => (kind === 'timeoutNow' ? [to] : []));
+    };
+    const diskFails = await told(async ({ group, disk, settle }) => {
+      disk.failNext({ kind: 'append' });
+      const lost = failureOf(group.calls.propose(Uint8Array.of(1), 1, {}));
+      await settle();
+      t.match(await lost, { code: 'ERR_STORAGE' });
+    });
+    t.same(diskFails, [MEMBERS.b]);
+    // Whoever sees two leaders of one term can say nothing that is to be relied on.
+    const between = { group: 'g', from: MEMBERS.c, to: MEMBERS.a, term: 2 } as const;
+    const coreFails = await told(({ deliver }) =>
+      deliver({ ...between, kind: 'heartbeat', commitIndex: 0, readRound: 0 }),
+    );
+    t.same(coreFails, []);
+  },
+);
 
 t.test('a node whose write hangs does not stand when it is told to', async (t) => {
   const { group, disk, deliver, sent, time } = await rig();
