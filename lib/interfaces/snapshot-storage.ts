@@ -30,7 +30,7 @@ export interface SnapshotWriter {
 /** A committed snapshot being read. Deleting it meanwhile does not disturb the reader. */
 export interface SnapshotReader {
   readonly description: SnapshotDescription;
-  /** Up to `maxBytes` from `offset`; empty at the end. Damage is ERR_CORRUPT and names the file. */
+  /** Up to `maxBytes` from `offset`; empty at the end. Damage is ERR_CORRUPT and names the file. Calls may overlap. */
   read(offset: number, maxBytes: number): Promise<Uint8Array>;
   /** May be called twice. */
   close(): Promise<void>;
@@ -46,9 +46,9 @@ export interface SnapshotReader {
  * - Several readers and one writer may be open at once.
  */
 export interface SnapshotStorage {
-  /** Begins a snapshot; nothing is seen of it before its `commit`. */
+  /** Begins a snapshot; nothing is seen of it before its `commit`. A configuration of up to 1 MiB fits. */
   create(draft: SnapshotDraft): Promise<SnapshotWriter>;
-  /** Committed and undamaged ones, newest first. */
+  /** Committed and undamaged ones, newest first. ERR_CONFIG where one is of a format that is not known. */
   list(): Promise<readonly SnapshotDescription[]>;
   /** ERR_CORRUPT when it is damaged or not there. */
   open(id: string): Promise<SnapshotReader>;

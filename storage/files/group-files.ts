@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { GroupId, Term } from '../../lib/base/index.js';
 import type { Clock, FileLayer, HardState, Logger } from '../../lib/interfaces/index.js';
+import type { SnapshotCompression } from './compression.js';
 import { corrupt } from './damage.js';
 import { type DataFolder, removeTemporary } from './data-folder.js';
 import type { Health } from './health.js';
@@ -22,6 +23,8 @@ export interface GroupFilesOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly health: Health;
+  /** Of snapshots to come. Default 'none'. */
+  readonly snapshotCompression?: SnapshotCompression | undefined;
 }
 
 /** What an engine found of a group's log, to be judged against the files that stand beside it. */
@@ -60,7 +63,8 @@ export class GroupFiles {
     this.#markFile = new TwinFile({ ...twin, kind: 'mark', path: join(this.path, 'mark') });
     this.mark = new Mark({ clock, health, logger, file: this.#markFile });
     const folder = join(this.path, 'snapshots');
-    this.snapshots = new SnapshotFiles({ files, logger, health, folder, group });
+    const compression = options.snapshotCompression;
+    this.snapshots = new SnapshotFiles({ files, logger, health, folder, group, compression });
   }
 
   /**

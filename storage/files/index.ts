@@ -15,6 +15,7 @@
  * knows how a log is stored.
  */
 export { checksum } from './checksum.js';
+export { checkCompression, type SnapshotCompression } from './compression.js';
 export { corrupt, storageFailed } from './damage.js';
 export { DataFolder, type DataFolderOptions } from './data-folder.js';
 export { type FolderLock, lockFolder } from './folder-lock.js';

@@ -10,6 +10,7 @@ import type {
   SnapshotStorage,
   SnapshotWriter,
 } from '../../lib/interfaces/index.js';
+import { checkCompression, type SnapshotCompression } from './compression.js';
 import { corrupt } from './damage.js';
 import { closed, type Health } from './health.js';
 import { SnapshotFileReader, type SnapshotPlace, snapshotIdStart } from './snapshot-reader.js';
@@ -25,6 +26,8 @@ export interface SnapshotFilesOptions {
   /** Absolute. Created with the first snapshot. */
   readonly folder: string;
   readonly group: string;
+  /** Of snapshots to come. Default 'none'. */
+  readonly compression?: SnapshotCompression | undefined;
 }
 
 /** A group's snapshots, one file each, in a folder of their own. */
@@ -35,6 +38,8 @@ export class SnapshotFiles implements SnapshotStorage {
   readonly #writers = new Set<SnapshotFileWriter>();
   /** Under way, or failed at the end: where there is a file, nobody knows whether it would last. */
   readonly #doubtful = new Set<string>();
+  /** Found and passed over. The files stay until a snapshot that reaches as far is durable. */
+  readonly #damaged = new Set<string>();
   /** Whether the names that an earlier process left are known to last. */
   #isFolderSynced = false;
   #isClosed = false;
@@ -48,12 +53,14 @@ export class SnapshotFiles implements SnapshotStorage {
     return this.#attempt(async () => {
       const place = this.#place(id);
       const writer = await SnapshotFileWriter.create(place, draft, {
+        compression: checkCompression(this.#options.compression ?? 'none'),
         attempt: (call) => this.#attempt(call),
         onEnd: (ended, ending) => {
           this.#writers.delete(ended);
           if (ending !== 'doubtful') this.#doubtful.delete(id);
           if (ending === 'committed') this.#verified.add(id);
         },
+        onDurable: (snapshot) => this.#removeDamaged(snapshot),
       });
       this.#writers.add(writer);
       this.#doubtful.add(id);
@@ -89,6 +96,7 @@ export class SnapshotFiles implements SnapshotStorage {
       if (!ID.test(id)) return;
       const { files, folder } = this.#options;
       this.#verified.delete(id);
+      this.#damaged.delete(id);
       if (!(await files.list(folder)).includes(id + SUFFIX)) return;
       await files.remove(this.#place(id).path);
       await files.syncFolder(folder);
@@ -115,6 +123,26 @@ export class SnapshotFiles implements SnapshotStorage {
     return names;
   }
 
+  /**
+   * A snapshot that cannot be read may still be of use to whoever repairs a node that has nothing else;
+   * a durable one that reaches as far ends that. What cannot be removed is tried with the next one.
+   */
+  async #removeDamaged({ index }: SnapshotDescription): Promise<void> {
+    const { files, folder, logger } = this.#options;
+    for (const id of this.#damaged) {
+      if (id > snapshotIdStart({ index: index + 1, term: 0 })) continue;
+      try {
+        await files.remove(this.#place(id).path);
+        await files.syncFolder(folder);
+        this.#damaged.delete(id);
+        logger.info({ event: 'storage.snapshotRemoved', id }, 'a damaged snapshot is removed');
+      } catch (error) {
+        const fields = { event: 'storage.snapshotNotRemoved', id, error: String(error) };
+        logger.error(fields, 'a damaged snapshot could not be removed');
+      }
+    }
+  }
+
   /** Null, and a line in the log, when the snapshot is damaged. */
   async #described(id: string): Promise<SnapshotDescription | null> {
     const { logger } = this.#options;
@@ -129,10 +157,11 @@ export class SnapshotFiles implements SnapshotStorage {
       }
     } catch (error) {
       if (!QuorateError.is(error) || error.code !== 'ERR_CORRUPT') throw error;
-      logger.error(
-        { event: 'storage.snapshotDamaged', id, error: error.message },
-        'a snapshot is passed over',
-      );
+      if (!this.#damaged.has(id)) {
+        const fields = { event: 'storage.snapshotDamaged', id, error: error.message };
+        logger.error(fields, 'a snapshot is passed over');
+      }
+      this.#damaged.add(id);
       return null;
     }
   }

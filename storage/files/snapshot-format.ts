@@ -1,33 +1,47 @@
-import { ByteReader, ByteWriter, encodeUtf8, equalBytes } from '../../lib/base/index.js';
+import {
+  ByteReader,
+  ByteWriter,
+  concatBytes,
+  encodeUtf8,
+  equalBytes,
+  QuorateError,
+} from '../../lib/base/index.js';
 import type { SnapshotDraft } from '../../lib/interfaces/index.js';
 import { checksum } from './checksum.js';
 
 /*
- * Layout 1 of a snapshot file, integers little-endian:
+ * Layout 2 of a snapshot file, integers little-endian:
  *
- *   header: "QRTS" · u8 layout (1) · u8 group length · u16 0 · u32 configuration length ·
- *           u64 index · u64 term · u64 log time · group, configuration · u32 CRC-32 of all before
- *   chunks: u32 CRC-32 · up to 65,536 bytes of content; all but the last are full
- *   footer: "QRTE" · u64 content length · u32 CRC-32 of the content · u32 CRC-32 of header CRC and footer
+ *   header: "QRTS" · u8 layout (2) · u8 group length · u8 algorithm length · u8 0 ·
+ *           u32 configuration length · u64 index · u64 term · u64 log time ·
+ *           group, algorithm, configuration · u32 CRC-32 of all before
+ *   chunks: u32 CRC-32 · what is stored for 65,536 bytes of content; for less in the last one
+ *   table:  u32 stored length of each chunk, without its CRC
+ *   footer: "QRTE" · u64 content length · u32 CRC-32 of the content · u32 CRC-32 of the table ·
+ *           u32 CRC-32 of header CRC and footer
  *
- * The CRC of a chunk begins with the chunk's number, so that two chunks cannot change places.
+ * The CRC of a chunk is of its stored bytes, and begins with the chunk's number, so that two chunks
+ * cannot change places. A chunk that is stored in as many bytes as it holds is stored as it is.
  */
 const HEADER_MAGIC = encodeUtf8('QRTS');
 const FOOTER_MAGIC = encodeUtf8('QRTE');
-const LAYOUT = 1;
-const FIXED_HEADER_BYTES = 36;
-const CRC_BYTES = 4;
+const LAYOUT = 2;
+const LENGTH_BYTES = 4;
 
+/** Every chunk is stored behind a CRC of so many bytes. */
+export const CRC_BYTES = 4;
 /** Content of one chunk; the last may hold less. */
 export const CHUNK_BYTES: number = 64 * 1024;
-/** What one full chunk takes in the file. */
-export const STORED_CHUNK_BYTES: number = CRC_BYTES + CHUNK_BYTES;
-export const FOOTER_BYTES = 20;
-/** The longest header is far below this: a configuration names tens of members. */
-export const MAX_HEADER_BYTES: number = 1024 * 1024;
+export const FOOTER_BYTES = 24;
+/** What a header begins with, and how long it is can be told from. */
+export const FIXED_HEADER_BYTES = 36;
+/** A configuration names tens of members; a longer one is ERR_TOO_LARGE when a snapshot is begun. */
+export const MAX_CONFIGURATION_BYTES: number = 1024 * 1024;
 
 export interface SnapshotHeader {
   readonly group: string;
+  /** Names the compression of the chunks. */
+  readonly algorithm: string;
   readonly draft: SnapshotDraft;
   /** Where the first chunk begins. */
   readonly headerBytes: number;
@@ -37,106 +51,144 @@ export interface SnapshotHeader {
 export interface SnapshotFooter {
   readonly sizeBytes: number;
   readonly contentCrc: number;
+  readonly tableCrc: number;
 }
 
 export function encodeHeader(
   group: string,
+  algorithm: string,
   draft: SnapshotDraft,
 ): SnapshotHeader & { readonly bytes: Uint8Array } {
   const name = encodeUtf8(group);
+  const method = encodeUtf8(algorithm);
   const { index, term, logTimeMs, configuration } = draft;
-  const headerBytes = FIXED_HEADER_BYTES + name.length + configuration.length + CRC_BYTES;
+  if (configuration.length > MAX_CONFIGURATION_BYTES) {
+    throw new QuorateError('ERR_TOO_LARGE', {
+      message: `a configuration of ${configuration.length} bytes, in a snapshot that takes ${MAX_CONFIGURATION_BYTES}`,
+    });
+  }
+  const headerBytes =
+    FIXED_HEADER_BYTES + name.length + method.length + configuration.length + CRC_BYTES;
   const bytes = new ByteWriter(headerBytes)
     .bytes(HEADER_MAGIC)
     .u8(LAYOUT)
     .u8(name.length)
-    .u16(0)
+    .u8(method.length)
+    .u8(0)
     .u32(configuration.length)
     .u64(index)
     .u64(term)
     .u64(logTimeMs)
     .bytes(name)
+    .bytes(method)
     .bytes(configuration)
     .u32(0)
     .finish();
   const headerCrc = checksum(bytes.subarray(0, headerBytes - CRC_BYTES));
-  new DataView(bytes.buffer).setUint32(headerBytes - CRC_BYTES, headerCrc, true);
-  return { group, draft, headerBytes, headerCrc, bytes };
+  viewOf(bytes).setUint32(headerBytes - CRC_BYTES, headerCrc, true);
+  return { group, algorithm, draft, headerBytes, headerCrc, bytes };
 }
 
-/** The header that `start`, the first bytes of a file, begin with; null when it is damaged. */
-export function decodeHeader(start: Uint8Array): SnapshotHeader | null {
+/** How long the header is that begins with these bytes; null when they begin none. */
+export function headerLength(start: Uint8Array): number | null {
   if (start.length < FIXED_HEADER_BYTES) return null;
   const reader = new ByteReader(start);
   if (!equalBytes(reader.bytes(HEADER_MAGIC.length), HEADER_MAGIC)) return null;
   if (reader.u8() !== LAYOUT) return null;
+  const namesBytes = reader.u8() + reader.u8();
+  reader.u8();
+  const configurationBytes = reader.u32();
+  if (configurationBytes > MAX_CONFIGURATION_BYTES) return null;
+  return FIXED_HEADER_BYTES + namesBytes + configurationBytes + CRC_BYTES;
+}
+
+/** A header, of the length that `headerLength` told; null when it is damaged. */
+export function decodeHeader(bytes: Uint8Array): SnapshotHeader | null {
+  const headerBytes = headerLength(bytes);
+  if (headerBytes === null || bytes.length !== headerBytes) return null;
+  const headerCrc = viewOf(bytes).getUint32(headerBytes - CRC_BYTES, true);
+  if (headerCrc !== checksum(bytes.subarray(0, headerBytes - CRC_BYTES))) return null;
+  const reader = new ByteReader(bytes);
+  reader.bytes(HEADER_MAGIC.length);
+  reader.u8();
   const nameLength = reader.u8();
-  reader.u16();
+  const methodLength = reader.u8();
+  reader.u8();
   const configurationLength = reader.u32();
-  const headerBytes = FIXED_HEADER_BYTES + nameLength + configurationLength + CRC_BYTES;
-  if (headerBytes > start.length) return null;
-  const headerCrc = new DataView(start.buffer, start.byteOffset).getUint32(
-    headerBytes - CRC_BYTES,
-    true,
-  );
-  if (headerCrc !== checksum(start.subarray(0, headerBytes - CRC_BYTES))) return null;
   const index = reader.u64();
   const term = reader.u64();
   const logTimeMs = reader.u64();
   const group = Buffer.from(reader.bytes(nameLength)).toString('latin1');
+  const algorithm = Buffer.from(reader.bytes(methodLength)).toString('latin1');
   const configuration = new Uint8Array(reader.bytes(configurationLength));
-  return { group, draft: { index, term, logTimeMs, configuration }, headerBytes, headerCrc };
+  const draft = { index, term, logTimeMs, configuration };
+  return { group, algorithm, draft, headerBytes, headerCrc };
 }
 
-export function encodeChunk(number: number, content: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(CRC_BYTES + content.length);
-  new DataView(bytes.buffer).setUint32(0, chunkCrc(number, content), true);
-  bytes.set(content, CRC_BYTES);
+/** The CRC that a chunk is stored behind, with its stored bytes. */
+export function encodeChunk(number: number, stored: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(CRC_BYTES + stored.length);
+  viewOf(bytes).setUint32(0, chunkCrc(number, stored), true);
+  bytes.set(stored, CRC_BYTES);
   return bytes;
 }
 
-/** The content of a stored chunk; null when it is damaged. */
-export function decodeChunk(number: number, stored: Uint8Array): Uint8Array | null {
-  if (stored.length < CRC_BYTES) return null;
-  const crc = new DataView(stored.buffer, stored.byteOffset).getUint32(0, true);
-  const content = stored.subarray(CRC_BYTES);
-  return crc === chunkCrc(number, content) ? content : null;
+/** The stored bytes of a chunk; null when they are damaged. */
+export function decodeChunk(number: number, bytes: Uint8Array): Uint8Array | null {
+  if (bytes.length < CRC_BYTES) return null;
+  const stored = bytes.subarray(CRC_BYTES);
+  return viewOf(bytes).getUint32(0, true) === chunkCrc(number, stored) ? stored : null;
 }
 
-export function encodeFooter(footer: SnapshotFooter, headerCrc: number): Uint8Array {
-  const bytes = new ByteWriter(FOOTER_BYTES)
+/** Table and footer, as they end a file. `lengths` are of the stored chunks. */
+export function encodeEnd(
+  lengths: readonly number[],
+  { sizeBytes, contentCrc }: Omit<SnapshotFooter, 'tableCrc'>,
+  headerCrc: number,
+): Uint8Array {
+  const table = new ByteWriter(tableBytes(sizeBytes));
+  for (const length of lengths) table.u32(length);
+  const tableCrc = checksum(table.finish());
+  const footer = new ByteWriter(FOOTER_BYTES)
     .bytes(FOOTER_MAGIC)
-    .u64(footer.sizeBytes)
-    .u32(footer.contentCrc)
+    .u64(sizeBytes)
+    .u32(contentCrc)
+    .u32(tableCrc)
     .u32(0)
     .finish();
-  const view = new DataView(bytes.buffer);
-  view.setUint32(
-    FOOTER_BYTES - CRC_BYTES,
-    checksum(bytes.subarray(0, FOOTER_BYTES - CRC_BYTES), headerCrc),
-    true,
-  );
-  return bytes;
+  const crcAt = FOOTER_BYTES - CRC_BYTES;
+  viewOf(footer).setUint32(crcAt, checksum(footer.subarray(0, crcAt), headerCrc), true);
+  return concatBytes([table.finish(), footer]);
 }
 
 /** Null when it is damaged, or not the footer of the file with that header. */
 export function decodeFooter(bytes: Uint8Array, headerCrc: number): SnapshotFooter | null {
   if (bytes.length !== FOOTER_BYTES) return null;
-  const crc = new DataView(bytes.buffer, bytes.byteOffset).getUint32(
-    FOOTER_BYTES - CRC_BYTES,
-    true,
-  );
-  if (crc !== checksum(bytes.subarray(0, FOOTER_BYTES - CRC_BYTES), headerCrc)) return null;
+  const crcAt = FOOTER_BYTES - CRC_BYTES;
+  if (viewOf(bytes).getUint32(crcAt, true) !== checksum(bytes.subarray(0, crcAt), headerCrc)) {
+    return null;
+  }
   const reader = new ByteReader(bytes);
   if (!equalBytes(reader.bytes(FOOTER_MAGIC.length), FOOTER_MAGIC)) return null;
-  return { sizeBytes: reader.u64(), contentCrc: reader.u32() };
+  return { sizeBytes: reader.u64(), contentCrc: reader.u32(), tableCrc: reader.u32() };
 }
 
-/** What all chunks of `sizeBytes` of content take in the file. */
-export function storedChunksBytes(sizeBytes: number): number {
-  return sizeBytes + Math.ceil(sizeBytes / CHUNK_BYTES) * CRC_BYTES;
+/** The lengths of the stored chunks; null when the table is damaged. */
+export function decodeTable(table: Uint8Array, tableCrc: number): readonly number[] | null {
+  if (checksum(table) !== tableCrc) return null;
+  const reader = new ByteReader(table);
+  return Array.from({ length: table.length / LENGTH_BYTES }, () => reader.u32());
 }
 
-function chunkCrc(number: number, content: Uint8Array): number {
-  return checksum(content, checksum(new ByteWriter(8).u64(number).finish()));
+/** What the table of a snapshot with so much content takes. */
+export function tableBytes(sizeBytes: number): number {
+  return Math.ceil(sizeBytes / CHUNK_BYTES) * LENGTH_BYTES;
+}
+
+function chunkCrc(number: number, stored: Uint8Array): number {
+  return checksum(stored, checksum(new ByteWriter(8).u64(number).finish()));
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -1,4 +1,4 @@
-import { concatBytes } from '../../lib/base/index.js';
+import { at, concatBytes, QuorateError } from '../../lib/base/index.js';
 import type {
   FileLayer,
   OpenFile,
@@ -6,16 +6,21 @@ import type {
   SnapshotReader,
 } from '../../lib/interfaces/index.js';
 import { checksum } from './checksum.js';
+import { type Compression, compressionNamed } from './compression.js';
 import { corrupt, storageFailed } from './damage.js';
 import {
   CHUNK_BYTES,
+  CRC_BYTES,
   decodeChunk,
   decodeFooter,
   decodeHeader,
+  decodeTable,
+  FIXED_HEADER_BYTES,
   FOOTER_BYTES,
-  MAX_HEADER_BYTES,
-  STORED_CHUNK_BYTES,
-  storedChunksBytes,
+  headerLength,
+  type SnapshotFooter,
+  type SnapshotHeader,
+  tableBytes,
 } from './snapshot-format.js';
 
 export interface SnapshotPlace {
@@ -25,32 +30,31 @@ export interface SnapshotPlace {
   readonly id: string;
 }
 
+/** What a file says of itself before its content. */
+interface Found {
+  readonly description: SnapshotDescription;
+  readonly compression: Compression;
+  readonly contentCrc: number;
+  /** Where each stored chunk begins, and where the last one ends. */
+  readonly offsets: readonly number[];
+}
+
 /** A committed snapshot file. Every byte that it hands out was checked. */
 export class SnapshotFileReader implements SnapshotReader {
   readonly description: SnapshotDescription;
   readonly #file: OpenFile;
   readonly #path: string;
-  readonly #contentOffset: number;
-  readonly #contentCrc: number;
+  readonly #found: Found;
   #isOpen = true;
 
-  private constructor(
-    place: SnapshotPlace,
-    file: OpenFile,
-    found: {
-      readonly description: SnapshotDescription;
-      readonly contentOffset: number;
-      readonly contentCrc: number;
-    },
-  ) {
+  private constructor(place: SnapshotPlace, file: OpenFile, found: Found) {
     this.#path = place.path;
     this.#file = file;
+    this.#found = found;
     this.description = found.description;
-    this.#contentOffset = found.contentOffset;
-    this.#contentCrc = found.contentCrc;
   }
 
-  /** Checks header, footer and length; the content is checked as it is read. */
+  /** Checks header, table, footer and length; the content is checked as it is read. */
   static async open(place: SnapshotPlace): Promise<SnapshotFileReader> {
     const file = await openExisting(place);
     try {
@@ -86,17 +90,17 @@ export class SnapshotFileReader implements SnapshotReader {
     for (let offset = 0; offset < this.description.sizeBytes; offset += CHUNK_BYTES) {
       crc = checksum(await this.#chunk(offset / CHUNK_BYTES), crc);
     }
-    if (crc !== this.#contentCrc) throw corrupt(this.#path, 'the snapshot is not what was written');
+    if (crc !== this.#found.contentCrc)
+      throw corrupt(this.#path, 'the snapshot is not what was written');
   }
 
   async #chunk(number: number): Promise<Uint8Array> {
+    const { compression, offsets } = this.#found;
     const length = Math.min(CHUNK_BYTES, this.description.sizeBytes - number * CHUNK_BYTES);
-    const offset = this.#contentOffset + number * STORED_CHUNK_BYTES;
-    const stored = await this.#stored(offset, STORED_CHUNK_BYTES - CHUNK_BYTES + length);
-    const content = decodeChunk(number, stored);
-    if (content === null || content.length !== length) {
-      throw corrupt(this.#path, `chunk ${number} of the snapshot is damaged`);
-    }
+    const start = at(offsets, number);
+    const stored = decodeChunk(number, await this.#stored(start, at(offsets, number + 1) - start));
+    const content = stored === null ? null : await compression.unpack(stored, length);
+    if (content === null) throw corrupt(this.#path, `chunk ${number} of the snapshot is damaged`);
     return content;
   }
 
@@ -131,29 +135,58 @@ async function openExisting({ files, path }: SnapshotPlace): Promise<OpenFile> {
   }
 }
 
-async function describe(
-  place: SnapshotPlace,
-  file: OpenFile,
-): Promise<{ description: SnapshotDescription; contentOffset: number; contentCrc: number }> {
+async function describe(place: SnapshotPlace, file: OpenFile): Promise<Found> {
+  const { path, group, id } = place;
+  const header = await readHeader(path, file);
+  if (header.group !== group) throw corrupt(path, `the snapshot belongs to group ${header.group}`);
+  if (!id.startsWith(snapshotIdStart(header.draft))) {
+    throw corrupt(path, 'the snapshot has the name of another');
+  }
+  const compression = compressionNamed(header.algorithm);
+  if (compression === null) throw unknownAlgorithm(path, header.algorithm);
   const fileBytes = await file.sizeBytes();
-  const header = decodeHeader(await file.read(0, Math.min(fileBytes, MAX_HEADER_BYTES)));
-  if (header === null) throw corrupt(place.path, 'the header of the snapshot is damaged');
-  if (header.group !== place.group) {
-    throw corrupt(place.path, `the snapshot belongs to group ${header.group}`);
-  }
-  if (!place.id.startsWith(snapshotIdStart(header.draft))) {
-    throw corrupt(place.path, 'the snapshot has the name of another');
-  }
   const end = await file.read(Math.max(0, fileBytes - FOOTER_BYTES), FOOTER_BYTES);
   const footer = decodeFooter(end, header.headerCrc);
-  if (footer === null) throw corrupt(place.path, 'the end of the snapshot is damaged');
-  const expectedBytes = header.headerBytes + storedChunksBytes(footer.sizeBytes) + FOOTER_BYTES;
-  if (fileBytes !== expectedBytes) {
-    throw corrupt(place.path, `the snapshot has ${fileBytes} bytes and not ${expectedBytes}`);
+  if (footer === null) throw corrupt(path, 'the end of the snapshot is damaged');
+  const { sizeBytes, contentCrc } = footer;
+  const offsets = await readTable(path, file, header, footer, fileBytes);
+  return { description: { ...header.draft, id, sizeBytes }, compression, contentCrc, offsets };
+}
+
+async function readHeader(path: string, file: OpenFile): Promise<SnapshotHeader> {
+  const length = headerLength(await file.read(0, FIXED_HEADER_BYTES));
+  const header = length === null ? null : decodeHeader(await file.read(0, length));
+  if (header === null) throw corrupt(path, 'the header of the snapshot is damaged');
+  return header;
+}
+
+async function readTable(
+  path: string,
+  file: OpenFile,
+  { headerBytes }: SnapshotHeader,
+  { sizeBytes, tableCrc }: SnapshotFooter,
+  fileBytes: number,
+): Promise<readonly number[]> {
+  const tableAt = fileBytes - FOOTER_BYTES - tableBytes(sizeBytes);
+  if (tableAt < headerBytes) throw corrupt(path, 'the snapshot is cut short');
+  const lengths = decodeTable(await file.read(tableAt, tableBytes(sizeBytes)), tableCrc);
+  if (lengths === null) throw corrupt(path, 'the table of the snapshot is damaged');
+  const offsets = [headerBytes];
+  let chunksEnd = headerBytes;
+  for (const length of lengths) {
+    chunksEnd += CRC_BYTES + length;
+    offsets.push(chunksEnd);
   }
-  return {
-    description: { ...header.draft, id: place.id, sizeBytes: footer.sizeBytes },
-    contentOffset: header.headerBytes,
-    contentCrc: footer.contentCrc,
-  };
+  if (chunksEnd !== tableAt) {
+    throw corrupt(path, `the chunks of the snapshot end at ${tableAt} and not at ${chunksEnd}`);
+  }
+  return offsets;
+}
+
+/** Not damage: the file was written by a version that knows more, and stays as it is. */
+function unknownAlgorithm(path: string, algorithm: string): QuorateError {
+  const message =
+    `${path}: the snapshot is compressed with ${JSON.stringify(algorithm)}, which this version ` +
+    'does not know; start the version that wrote it';
+  return new QuorateError('ERR_CONFIG', { message });
 }

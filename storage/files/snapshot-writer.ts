@@ -7,8 +7,9 @@ import type {
   SnapshotWriter,
 } from '../../lib/interfaces/index.js';
 import { checksum } from './checksum.js';
+import type { Compression } from './compression.js';
 import { storageFailed } from './damage.js';
-import { CHUNK_BYTES, encodeChunk, encodeFooter, encodeHeader } from './snapshot-format.js';
+import { CHUNK_BYTES, encodeChunk, encodeEnd, encodeHeader } from './snapshot-format.js';
 import type { SnapshotPlace } from './snapshot-reader.js';
 import { TEMPORARY_SUFFIX } from './whole-file.js';
 
@@ -17,10 +18,13 @@ type Ending = 'committed' | 'aborted' | 'doubtful';
 
 /** What a writer has of the storage that it belongs to. */
 interface Surroundings {
+  readonly compression: Compression;
   /** Makes a call, which a close of the storage waits for; ERR_CLOSED after one. */
   readonly attempt: <T>(call: () => Promise<T>) => Promise<T>;
   /** Told once. */
   readonly onEnd: (writer: SnapshotFileWriter, ending: Ending) => void;
+  /** After a commit, which it is a part of: a call that the storage waits for. Never rejects. */
+  readonly onDurable: (snapshot: SnapshotDescription) => Promise<void>;
 }
 
 /**
@@ -36,7 +40,8 @@ export class SnapshotFileWriter implements SnapshotWriter {
   #offset: number;
   /** Content that does not fill a chunk yet. */
   #rest: Uint8Array = new Uint8Array(0);
-  #chunkCount = 0;
+  /** Stored bytes of each chunk so far. */
+  readonly #lengths: number[] = [];
   #sizeBytes = 0;
   #contentCrc = 0;
   #isOver = false;
@@ -62,7 +67,11 @@ export class SnapshotFileWriter implements SnapshotWriter {
     storage: Surroundings,
   ): Promise<SnapshotFileWriter> {
     const draft = { ...given, configuration: copyBytes(given.configuration) };
-    const { bytes, headerBytes, headerCrc } = encodeHeader(place.group, draft);
+    const { bytes, headerBytes, headerCrc } = encodeHeader(
+      place.group,
+      storage.compression.name,
+      draft,
+    );
     const path = place.path + TEMPORARY_SUFFIX;
     try {
       await place.files.makeFolder(dirname(path));
@@ -115,7 +124,7 @@ export class SnapshotFileWriter implements SnapshotWriter {
     await this.#orAbort(async () => {
       if (this.#rest.length > 0) await this.#writeChunk(this.#rest);
       const footer = { sizeBytes: this.#sizeBytes, contentCrc: this.#contentCrc };
-      await this.#file.write(this.#offset, encodeFooter(footer, this.#headerCrc));
+      await this.#file.write(this.#offset, encodeEnd(this.#lengths, footer, this.#headerCrc));
       await this.#file.sync();
     });
     this.#isOver = true;
@@ -128,19 +137,18 @@ export class SnapshotFileWriter implements SnapshotWriter {
       throw storageFailed(path, error);
     }
     this.#storage.onEnd(this, 'committed');
-    return {
-      ...this.#draft,
-      configuration: copyBytes(this.#draft.configuration),
-      id,
-      sizeBytes: this.#sizeBytes,
-    };
+    const configuration = copyBytes(this.#draft.configuration);
+    const snapshot = { ...this.#draft, configuration, id, sizeBytes: this.#sizeBytes };
+    await this.#storage.onDurable(snapshot);
+    return snapshot;
   }
 
   async #writeChunk(content: Uint8Array): Promise<void> {
-    const stored = encodeChunk(this.#chunkCount, content);
-    await this.#file.write(this.#offset, stored);
-    this.#offset += stored.length;
-    this.#chunkCount += 1;
+    const packed = await this.#storage.compression.pack(content);
+    const chunk = encodeChunk(this.#lengths.length, packed);
+    await this.#file.write(this.#offset, chunk);
+    this.#offset += chunk.length;
+    this.#lengths.push(packed.length);
     this.#sizeBytes += content.length;
     this.#contentCrc = checksum(content, this.#contentCrc);
   }

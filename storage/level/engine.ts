@@ -7,7 +7,13 @@ import type {
   StorageEngine,
   StoredIdentity,
 } from '../../lib/interfaces/index.js';
-import { DataFolder, Health, nodeFiles } from '../files/index.js';
+import {
+  checkCompression,
+  DataFolder,
+  Health,
+  nodeFiles,
+  type SnapshotCompression,
+} from '../files/index.js';
 import { checkIdentity, copyIdentity, isSameIdentity } from '../identity.js';
 import { Batcher } from './batcher.js';
 import { type Database, openDatabase } from './database.js';
@@ -17,8 +23,13 @@ const ENGINE = 'level';
 const VERSION = 1;
 const DATABASE = 'log';
 
-/** What a test may put in place of the disk. */
+/** How a directory is written. */
 export interface LevelStorageOptions {
+  /**
+   * Whether the chunks of new snapshots are compressed, with gzip at level 1. Each file says how it was
+   * written, so that the setting may change from start to start. Default `'none'`.
+   */
+  readonly snapshotCompression?: SnapshotCompression | undefined;
   /** Reaches every file but those of the database. Default: the file system. For tests. */
   readonly files?: FileLayer | undefined;
 }
@@ -32,7 +43,9 @@ export function levelStorage(directory: string, options: LevelStorageOptions = {
   if (typeof directory !== 'string' || directory === '') {
     throw new QuorateError('ERR_CONFIG', { message: 'levelStorage needs the path of a directory' });
   }
-  return new LevelStorageEngine(resolve(directory), options.files ?? nodeFiles);
+  const { files = nodeFiles, snapshotCompression = 'none' } = options;
+  checkCompression(snapshotCompression);
+  return new LevelStorageEngine(resolve(directory), { files, snapshotCompression });
 }
 
 /** What an engine has while it is open. */
@@ -49,13 +62,18 @@ interface Opened {
 class LevelStorageEngine implements StorageEngine {
   readonly #path: string;
   readonly #files: FileLayer;
+  readonly #snapshotCompression: SnapshotCompression;
   #opened: Opened | null = null;
   #opening: Promise<Opened> | null = null;
   #closing: Promise<void> | null = null;
 
-  constructor(path: string, files: FileLayer) {
+  constructor(
+    path: string,
+    options: { readonly files: FileLayer; readonly snapshotCompression: SnapshotCompression },
+  ) {
     this.#path = path;
-    this.#files = files;
+    this.#files = options.files;
+    this.#snapshotCompression = options.snapshotCompression;
   }
 
   async open(context: StorageContext): Promise<StoredIdentity | null> {
@@ -132,6 +150,7 @@ class LevelStorageEngine implements StorageEngine {
         health,
         database,
         batcher,
+        snapshotCompression: this.#snapshotCompression,
       });
       groups.set(id, group);
     }

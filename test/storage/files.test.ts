@@ -5,7 +5,14 @@ import t from 'tap';
 import { QuorateError } from '../../lib/base/index.js';
 import type { HardState, SnapshotDraft } from '../../lib/interfaces/index.js';
 import { CapturingLogger, silentLogger } from '../../lib/observe/index.js';
-import { Health, lockFolder, SnapshotFiles, TwinFile } from '../../storage/files/index.js';
+import {
+  checksum,
+  Health,
+  lockFolder,
+  SnapshotFiles,
+  type SnapshotFilesOptions,
+  TwinFile,
+} from '../../storage/files/index.js';
 import { decodeState, encodeState } from '../../storage/files/small-values.js';
 import { CrashingFiles, type Remains } from './crashing-files.js';
 
@@ -119,21 +126,136 @@ t.test('a copy of another group, or another kind, is never read as ours', async 
   await rejects(twin(files).load(), { code: 'ERR_CORRUPT', message: /belongs to other/ });
 });
 
-t.test('a commit cut short at any call leaves the snapshot or nothing (fault A8)', async () => {
-  for (const remains of REMAINS) {
+for (const compression of ['none', 'gzip'] as const) {
+  t.test(
+    `${compression}: a commit cut short at any call leaves the snapshot or nothing (fault A8)`,
+    async () => {
+      for (const remains of REMAINS) {
+        for (let calls = 0, isDone = false; !isDone; calls += 1) {
+          const files = new CrashingFiles();
+          const kept = await written(snapshots(files, { compression }), 1);
+          files.crashAfter(calls);
+          isDone = await succeeds(written(snapshots(files, { compression }), 2));
+          const found = await snapshots(files.afterPowerCut(remains)).list();
+          const ids = found.map(({ id }) => id);
+          ok(ids.includes(kept));
+          equal(found.length, isDone ? 2 : ids.length);
+          for (const { sizeBytes } of found) equal(sizeBytes, CONTENT.length);
+        }
+      }
+    },
+  );
+
+  t.test(
+    `${compression}: a snapshot with any byte changed or cut off is never listed, and is named`,
+    async () => {
+      const intact = new CrashingFiles();
+      const id = await written(snapshots(intact, { compression }), 1, new Uint8Array(100).fill(3));
+      const path = `/snapshots/${id}.snap`;
+      const size = (await intact.read(path))!.length;
+      for (let at = 0; at < size; at += 1) {
+        const damages = [
+          (bytes: Uint8Array): Uint8Array =>
+            bytes.map((byte, i) => (i === at ? byte ^ 0x10 : byte)),
+          (bytes: Uint8Array): Uint8Array => bytes.slice(0, at),
+        ];
+        for (const damage of damages) {
+          const files = intact.afterPowerCut('all');
+          files.damage(path, damage);
+          const logger = new CapturingLogger();
+          deepEqual(await snapshots(files, { logger }).list(), []);
+          equal(logger.lines[0]?.fields['event'], 'storage.snapshotDamaged');
+          await rejects(readAll(snapshots(files), id), {
+            code: 'ERR_CORRUPT',
+            message: /\.snap: /,
+          });
+        }
+      }
+    },
+  );
+}
+
+t.test(
+  'a snapshot is compressed where that makes it shorter, and read whatever the setting',
+  async () => {
+    const files = new CrashingFiles();
+    const noise = new Uint8Array(200_000).map((_, i) => Math.imul(i + 7, 2_654_435_761) >>> 13);
+    const contents = [new Uint8Array(200_000).fill(7), noise, new Uint8Array(0)];
+    for (const [index, content] of contents.entries()) {
+      const id = await written(snapshots(files, { compression: 'gzip' }), index + 1, content);
+      const sizeBytes = (await files.read(`/snapshots/${id}.snap`))!.length;
+      if (index === 0) ok(sizeBytes < 2_000, `${sizeBytes} bytes`);
+      ok(sizeBytes < content.length + 200);
+      const reader = await snapshots(files).open(id);
+      for (const offset of [0, 65_536, 70_001, 199_999]) {
+        deepEqual(await reader.read(offset, 70_000), content.slice(offset, offset + 70_000));
+      }
+    }
+    equal((await snapshots(files).list()).length, 3);
+  },
+);
+
+t.test(
+  'a compression that is not known is told by file and name, and nothing is touched',
+  async () => {
+    const files = new CrashingFiles();
+    const id = await written(snapshots(files, { compression: 'gzip' }), 1);
+    const path = `/snapshots/${id}.snap`;
+    files.damage(path, (bytes) => renamed(bytes, 'gzip', 'zstd'));
+    const before = await files.read(path);
+    const refusal = { code: 'ERR_CONFIG', message: new RegExp(`${id}.snap: .*"zstd"`) };
+    await rejects(snapshots(files).list(), refusal);
+    await rejects(snapshots(files).open(id), refusal);
+    deepEqual(await files.read(path), before);
+  },
+);
+
+t.test(
+  'a damaged snapshot stays until one that reaches as far is durable (fault B15)',
+  async () => {
     for (let calls = 0, isDone = false; !isDone; calls += 1) {
       const files = new CrashingFiles();
-      const kept = await written(snapshots(files), 1);
+      const made = [];
+      for (const index of [3, 5, 7]) made.push(await written(snapshots(files), index));
+      for (const id of made) files.damage(`/snapshots/${id}.snap`, (bytes) => bytes.fill(0));
+      const storage = snapshots(files);
+      deepEqual(await storage.list(), []);
+      equal((await files.list('/snapshots')).length, 3);
+      await written(storage, 4);
+      deepEqual(await names(files), [4, 5, 7]);
+      // Cut short, the next start goes on with it.
       files.crashAfter(calls);
-      isDone = await succeeds(written(snapshots(files), 2));
-      const found = await snapshots(files.afterPowerCut(remains)).list();
-      const ids = found.map(({ id }) => id);
-      ok(ids.includes(kept));
-      equal(found.length, isDone ? 2 : ids.length);
-      for (const { sizeBytes } of found) equal(sizeBytes, CONTENT.length);
+      // The removal of the damaged ones fails without a word to whoever took the snapshot.
+      isDone = (await succeeds(written(storage, 9))) && !files.hasCrashed;
+      files.crashAfter(Number.POSITIVE_INFINITY);
+      if (isDone) deepEqual(await names(files), [4, 9]);
+      const rebooted = files.afterPowerCut('nothing');
+      const again = snapshots(rebooted);
+      const found = await again.list();
+      ok(found.some(({ index }) => index >= 4));
+      await written(again, 10);
+      deepEqual(
+        await names(rebooted),
+        [...found.map(({ index }) => index), 10].sort((a, b) => a - b),
+      );
     }
-  }
-});
+  },
+);
+
+t.test(
+  'a configuration that a header does not hold is refused before anything is written',
+  async () => {
+    const files = new CrashingFiles();
+    const storage = snapshots(files);
+    const configuration = new Uint8Array(1024 * 1024);
+    const writer = await storage.create({ ...draft(1), configuration });
+    const { id } = await writer.commit();
+    equal((await snapshots(files).list())[0]?.id, id, 'the longest is read back');
+    const longer = { ...draft(2), configuration: new Uint8Array(1024 * 1024 + 1) };
+    await rejects(storage.create(longer), { code: 'ERR_TOO_LARGE' });
+    equal((await files.list('/snapshots')).length, 1);
+  },
+);
 
 t.test('a snapshot is not seen before its commit resolves, nor when it fails', async () => {
   const files = new CrashingFiles();
@@ -172,33 +294,14 @@ t.test('a snapshot that a killed process left without a sync lasts once it is li
   equal(found, 2);
 });
 
-t.test('a snapshot with any byte changed or cut off is never listed, and is named', async () => {
-  const intact = new CrashingFiles();
-  const id = await written(snapshots(intact), 1, new Uint8Array(100).fill(3));
-  const path = `/snapshots/${id}.snap`;
-  const size = (await intact.read(path))!.length;
-  for (let at = 0; at < size; at += 1) {
-    const damages = [
-      (bytes: Uint8Array): Uint8Array => bytes.map((byte, i) => (i === at ? byte ^ 0x10 : byte)),
-      (bytes: Uint8Array): Uint8Array => bytes.slice(0, at),
-    ];
-    for (const damage of damages) {
-      const files = intact.afterPowerCut('all');
-      files.damage(path, damage);
-      const logger = new CapturingLogger();
-      deepEqual(await snapshots(files, logger).list(), []);
-      equal(logger.lines[0]?.fields['event'], 'storage.snapshotDamaged');
-      await rejects(readAll(snapshots(files), id), { code: 'ERR_CORRUPT', message: /\.snap: / });
-    }
-  }
-});
-
 t.test('two chunks of a snapshot that changed places are damage', async () => {
   const files = new CrashingFiles();
   const content = new Uint8Array(3 * 65_536).map((_, i) => Math.floor(i / 65_536));
   const id = await written(snapshots(files), 1, content);
   files.damage(`/snapshots/${id}.snap`, (bytes) => {
-    const start = bytes.length - 20 - 3 * 65_540;
+    // Before the footer and a table of three.
+    const start = bytes.length - 24 - 12 - 3 * 65_540;
+    equal(bytes[start + 4 + 65_540], 1);
     const first = bytes.slice(start, start + 65_540);
     bytes.copyWithin(start, start + 65_540, start + 2 * 65_540);
     bytes.set(first, start + 65_540);
@@ -286,14 +389,37 @@ async function loaded(file: TwinFile): Promise<HardState | null> {
   return record === null ? null : decodeState(record.body);
 }
 
-function snapshots(files: CrashingFiles, logger = new CapturingLogger()): SnapshotFiles {
+function snapshots(
+  files: CrashingFiles,
+  options: Pick<Partial<SnapshotFilesOptions>, 'logger' | 'compression'> = {},
+): SnapshotFiles {
+  const { logger = new CapturingLogger(), compression } = options;
+  const health = new Health();
   return new SnapshotFiles({
     files,
     logger,
-    health: new Health(),
+    health,
     folder: '/snapshots',
     group: 'g',
+    compression,
   });
+}
+
+/** The indexes of all files, damaged ones too. */
+async function names(files: CrashingFiles): Promise<readonly number[]> {
+  const found = await files.list('/snapshots');
+  return found.filter((name) => name.endsWith('.snap')).map((name) => Number(name.slice(0, 16)));
+}
+
+/** A file whose header names another algorithm, of as many letters, as if it had been written so. */
+function renamed(bytes: Uint8Array, from: string, to: string): Uint8Array {
+  const buffer = Buffer.from(bytes);
+  const at = buffer.indexOf(from);
+  buffer.write(to, at);
+  // Group, algorithm and a configuration of one byte stand before the header's CRC.
+  const crcAt = at + from.length + 1;
+  buffer.writeUInt32LE(checksum(buffer.subarray(0, crcAt)), crcAt);
+  return new Uint8Array(buffer);
 }
 
 function draft(index: number): SnapshotDraft {

@@ -8,7 +8,7 @@ import {
   storageEngineSuite,
   storagePorts,
 } from '../../lib/testing/index.js';
-import { levelStorage } from '../../storage/level/index.js';
+import { type LevelStorageOptions, levelStorage } from '../../storage/level/index.js';
 
 const root = t.testdir();
 const directories = new Map<StorageEngine, string>();
@@ -22,10 +22,20 @@ storageEngineSuite({ ...common, ...fixture });
 logStorageSuite({ ...common, ...ports.log });
 stateStorageSuite({ ...common, ...ports.state });
 snapshotStorageSuite({ ...common, ...ports.snapshots });
-t.teardown(() => ports.close());
+const compressing = storagePorts({
+  create: async () => on(join(root, String(directories.size)), { snapshotCompression: 'gzip' }),
+  // A start with the other setting reads what was written with this one.
+  reopen: fixture.reopen,
+});
+snapshotStorageSuite({ ...common, name: 'level with gzip', ...compressing.snapshots });
+t.teardown(() => Promise.all([ports.close(), compressing.close()]));
+t.throws(() => levelStorage(root, JSON.parse('{"snapshotCompression":"zip"}')), {
+  code: 'ERR_CONFIG',
+  message: /none, gzip, not zip/,
+});
 
-function on(directory: string): StorageEngine {
-  const engine = levelStorage(directory);
+function on(directory: string, options?: LevelStorageOptions): StorageEngine {
+  const engine = levelStorage(directory, options);
   directories.set(engine, directory);
   return engine;
 }
