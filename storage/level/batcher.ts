@@ -6,10 +6,16 @@ export type Operation =
   | { readonly type: 'del'; readonly key: Uint8Array };
 
 interface Waiting {
-  readonly operations: readonly Operation[];
+  readonly operations: Iterable<Operation>;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
+
+/**
+ * Put into a batch in one turn. Cutting off a long tail is as many deletes as it had entries, all of
+ * them in one batch, or a crash could leave a log with a hole.
+ */
+const TURN_OPERATIONS = 2048;
 
 /**
  * Joins the writes of all groups: those of one turn, and those that come while the disk is busy, go
@@ -39,7 +45,7 @@ export class Batcher {
   }
 
   /** Resolves once all operations are durable, together. After a failure every later call fails too. */
-  write(operations: readonly Operation[]): Promise<void> {
+  write(operations: Iterable<Operation>): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ operations, resolve, reject });
       if (this.#isScheduled) return;
@@ -51,13 +57,20 @@ export class Batcher {
   /** One after another into a batch of LevelDB: half the cost of an array of operations. */
   async #writeTogether(taken: readonly Waiting[]): Promise<void> {
     const batch = this.#database.batch();
+    let count = 0;
     for (const { operations } of taken) {
       for (const operation of operations) {
         if (operation.type === 'put') batch.put(operation.key, operation.value);
         else batch.del(operation.key);
+        count += 1;
+        if (count % TURN_OPERATIONS === 0) await this.#nextTurn();
       }
     }
     await batch.write({ sync: true });
+  }
+
+  #nextTurn(): Promise<void> {
+    return new Promise((resolve) => this.#clock.soon(resolve));
   }
 
   async #flushAll(): Promise<void> {

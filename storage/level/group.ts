@@ -160,12 +160,7 @@ class LevelLog implements LogStorage {
       const isCut = first <= this.#last.index;
       const previous = isCut ? await this.#positionAt(first - 1) : this.#last;
       const { records, last } = encodeEntries(entries, previous);
-      const operations: Operation[] = records.map(({ key, value }) => ({
-        type: 'put',
-        key,
-        value,
-      }));
-      operations.push(...this.#deletes(last.index + 1, this.#last.index));
+      const operations = replacing(records, this.#deletes(last.index + 1, this.#last.index));
       if (isCut) await this.#cut(previous, () => this.#options.batcher.write(operations));
       else await this.#options.batcher.write(operations);
       this.#last = last;
@@ -200,12 +195,9 @@ class LevelLog implements LogStorage {
     const { group, batcher } = this.#options;
     await this.#write(async () => {
       const base = isSame ? this.#base : { index, term, chain: firstChain(group, index, term) };
-      await this.#cut(this.#base, () =>
-        batcher.write([
-          { type: 'put', key: baseKey(group), value: encodeBase(group, base) },
-          ...this.#deletes(index + 1, this.#last.index),
-        ]),
-      );
+      const record = { key: baseKey(group), value: encodeBase(group, base) };
+      const operations = replacing([record], this.#deletes(index + 1, this.#last.index));
+      await this.#cut(this.#base, () => batcher.write(operations));
       this.#base = base;
       this.#garbage.collect(index);
       this.#last = base;
@@ -226,13 +218,11 @@ class LevelLog implements LogStorage {
     }
   }
 
-  /** Removes the entries in [from, to]. */
-  #deletes(from: LogIndex, to: LogIndex): Operation[] {
-    const operations: Operation[] = [];
+  /** Removes the entries in [from, to], which may be very many: one at a time, as they are asked for. */
+  *#deletes(from: LogIndex, to: LogIndex): Generator<Operation, void, undefined> {
     for (let index = from; index <= to; index += 1) {
-      operations.push({ type: 'del', key: entryKey(this.#options.group, index) });
+      yield { type: 'del', key: entryKey(this.#options.group, index) };
     }
-    return operations;
   }
 
   async #positionAt(index: LogIndex): Promise<LogPosition> {
@@ -251,6 +241,14 @@ class LevelLog implements LogStorage {
       this.#isBusy = false;
     }
   }
+}
+
+function* replacing(
+  records: readonly { readonly key: Uint8Array; readonly value: Uint8Array }[],
+  deletes: Iterable<Operation>,
+): Generator<Operation, void, undefined> {
+  for (const { key, value } of records) yield { type: 'put', key, value };
+  yield* deletes;
 }
 
 const NOWHERE: LogPosition = { index: 0, term: 0, chain: 0 };

@@ -100,6 +100,35 @@ t.test(
   },
 );
 
+for (const cut of ['append', 'reset'] as const) {
+  t.test(`${cut}: a tail of any length is cut off in one batch that takes many turns`, async () => {
+    const count = 130_000;
+    let turns = 0;
+    const real = new SystemClock();
+    const clock: Clock = Object.assign(new SystemClock(), {
+      soon: (fn: () => void) => {
+        turns += 1;
+        real.soon(fn);
+      },
+    });
+    const directory = fresh();
+    const engine = await started(directory, { clock });
+    const { log, state } = engine.group(GROUP);
+    await log.open();
+    await state.save({ term: 3, votedFor: null });
+    for (let first = 1; first <= count; first += 10_000) {
+      await log.append(entries(1, first, 10_000));
+    }
+    turns = 0;
+    if (cut === 'append') await log.append(entries(2, 2, 1));
+    else await log.reset(2, 2);
+    ok(turns > 50, `${turns} turns`);
+    await engine.close();
+    const { compacted, entries: left } = await openedLog(directory);
+    equal(compacted.index + left.length, 2);
+  });
+}
+
 t.test('the mark is lowered before the log is cut, and does not rise meanwhile', async () => {
   const { clock, virtual, files, marks } = watched();
   const directory = join(fresh(), 'data');
