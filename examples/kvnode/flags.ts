@@ -20,7 +20,7 @@ const FLAGS: readonly Flag[] = [
   {
     name: 'cluster',
     value: 'ID=HOST:PORT,…',
-    help: 'members at the first start; without ids numbered 1, 2, 3 …; default: itself alone',
+    help: 'members at the first start, then only dialled; without ids numbered 1, 2, 3 …; default: itself alone',
   },
   {
     name: 'join',

@@ -92,14 +92,18 @@ function warn({ dataDir }: KVNodeSettings, { peer, client }: NodePorts, logger: 
   );
 }
 
-/** What the directory holds decides; a command line that says otherwise is told so, once. */
+/**
+ * What the directory holds decides; a command line that says otherwise is told so, once. Where this node
+ * itself is, the others are told.
+ */
 function noteOtherMembers(
   kv: KVStore<Uint8Array>,
-  { cluster }: KVNodeSettings,
+  { id: self, cluster }: KVNodeSettings,
   logger: Logger,
 ): void {
-  const held = kv.membership.list().map(({ id, peerAddress }) => `${id}=${peerAddress}`);
-  const given = (cluster ?? []).map(({ id, peer }) => `${id}=${formatEndpoint(peer)}`).sort();
+  const named = (id: string, address: string): string => (id === self ? id : `${id}=${address}`);
+  const held = kv.membership.list().map(({ id, peerAddress }) => named(id, peerAddress));
+  const given = (cluster ?? []).map(({ id, peer }) => named(id, formatEndpoint(peer))).sort();
   if (cluster === null || held.length === 0 || held.join() === given.join()) return;
   const fields = { event: 'kvnode.clusterIgnored', held: held.join(), given: given.join() };
   logger.warn(fields, 'The data directory belongs to a cluster already: --cluster is ignored.');

@@ -75,7 +75,20 @@ export function readSettings({ args, environment, readFile }: SettingsSources): 
   const outer = mergeSettings(flags, around);
   const file = outer.get('config')?.text;
   const filed = file === undefined ? new Map() : readConfig(file, readFile, KVNODE_FLAGS);
-  return interpret(mergeSettings(outer, filed));
+  const merged = mergeSettings(outer, filed);
+  const dataDir = merged.get('data-dir')?.text;
+  const isRestart = dataDir !== undefined && holdsData(dataDir, readFile);
+  return interpret(merged, isRestart);
+}
+
+/** Whether a node has used the directory before: then what it holds decides who the members are. */
+function holdsData(directory: string, readFile: (path: string) => string): boolean {
+  try {
+    return readFile(`${directory}/FORMAT`) !== '';
+  } catch {
+    // What else may be wrong with the directory is told when it is opened.
+    return false;
+  }
 }
 
 function readConfig(file: string, readFile: (path: string) => string, table: FlagTable): Settings {
@@ -92,7 +105,7 @@ function readConfig(file: string, readFile: (path: string) => string, table: Fla
   return settingsOfObject({ ...fields }, file, table);
 }
 
-function interpret(settings: Settings): KVNodeSettings {
+function interpret(settings: Settings, isRestart: boolean): KVNodeSettings {
   const { text: id } = required(settings, 'id', '--id n1');
   if (!/^[\w.-]{1,64}$/.test(id)) {
     throw new UsageError(`--id ${JSON.stringify(id)} must be 1 to 64 of A-Z a-z 0-9 _ . -`);
@@ -124,7 +137,7 @@ function interpret(settings: Settings): KVNodeSettings {
       '--join and --cluster exclude each other; --join is for a cluster that runs',
     );
   }
-  checkOwnEntry(read);
+  if (!isRestart) checkOwnEntry(read);
   checkPorts(read);
   return read;
 }

@@ -61,6 +61,8 @@ export interface LinkOptions {
   readonly onAnsweredAs?: ((dialed: NodeId, peer: NodeId) => void) | undefined;
   /** The last connection to a peer is gone; `'goodbye'` where it closed cleanly. Must not throw. */
   readonly onPeerLost?: ((peer: NodeId, reason: string) => void) | undefined;
+  /** A dial came to nothing. Called inside the transport's own work. */
+  readonly onPeerUnreachable?: ((peer: NodeId) => void) | undefined;
   /** Frames to and from `peer` can flow again. */
   readonly onPeerConnected?: ((peer: NodeId) => void) | undefined;
 }
@@ -123,6 +125,7 @@ export class Link implements AsyncDisposable {
         peerUnreachable: (peer, reason) => {
           const known = this.#peers.get(peer);
           if (!known.connected) known.reason = reason;
+          this.#options.onPeerUnreachable?.(peer);
         },
       },
     });

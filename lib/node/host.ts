@@ -189,7 +189,7 @@ export class Host implements AsyncDisposable {
     });
     this.#groups.set(group.id, hosted);
     const { configuration } = group.status();
-    this.#links?.learn(configuration);
+    this.#links?.learn(group.id, configuration);
     if (group.isNew) hosted.founding.hurry();
     else if (this.#isAlone(configuration)) group.campaign();
   }
@@ -221,7 +221,7 @@ export class Host implements AsyncDisposable {
   }
 
   #onConfigured(id: GroupId, configuration: Configuration): void {
-    this.#links?.learn(configuration);
+    this.#links?.learn(id, configuration);
     const { events } = this.#settings;
     events.emit('raft.membershipChanged', () => {
       const members = memberList(configuration);

@@ -8,6 +8,7 @@ import { Founding } from './founding.js';
 import type { Group } from './group.js';
 import { MembershipChanges } from './membership-changes.js';
 import type { NodeSettings } from './options.js';
+import { isDialable, OwnAddress } from './own-address.js';
 import type { PeerLink } from './peer-link.js';
 
 export interface HostedGroupOptions {
@@ -26,6 +27,7 @@ export class HostedGroup {
   readonly changes: MembershipChanges;
   readonly #options: HostedGroupOptions;
   readonly #admission: Admission;
+  readonly #ownAddress: OwnAddress;
 
   constructor(options: HostedGroupOptions) {
     const { group, settings, links, identity, isClosing, found } = options;
@@ -68,11 +70,21 @@ export class HostedGroup {
       replaced: () => this.#replaced(),
       probe: (node) => this.#probe(node),
     });
+    this.#ownAddress = new OwnAddress({
+      self,
+      clock,
+      logger,
+      isRestart: !group.isNew,
+      told: () => ({ peer: this.#peerAddress, client: settings.clientAddress }),
+      status: () => group.status(),
+      submit: (change) => group.changes.change(change, null, {}),
+    });
   }
 
   tick(): void {
     this.group.tick();
     this.#admission.tick();
+    this.#ownAddress.tick();
   }
 
   /** What this node says of itself and the group now. */
@@ -81,7 +93,7 @@ export class HostedGroup {
     const { nodeId, incarnation, clusterId } = this.#options.identity();
     // Where nobody said it, the transport knows.
     const ownAddress = (id: NodeId): string =>
-      (id === nodeId && join !== null ? this.#options.links?.address : null) ?? '';
+      (id === nodeId && join !== null ? this.#peerAddress : null) ?? '';
     return {
       group: this.group.id,
       nodeId,
@@ -93,6 +105,15 @@ export class HostedGroup {
       clientAddress,
       joins: join !== null,
     };
+  }
+
+  /** Where others are to dial this node: as it was told, or else as the transport says. */
+  get #peerAddress(): string | null {
+    const { settings, links } = this.#options;
+    const told = settings.members.get(settings.id) ?? '';
+    // Members that are listed without addresses need none.
+    if (told === '' && settings.join === null) return null;
+    return [told, links?.address ?? ''].find(isDialable) ?? null;
   }
 
   /** Answers a node that asks, and lets it in where that is due. */

@@ -30,7 +30,9 @@ export interface NodeOptions {
   readonly id?: NodeId | undefined;
   /**
    * Who forms the cluster when it starts for the first time: id to peer address, or a list of ids
-   * where the transport needs no addresses. Afterwards the log decides, and this is only dialled.
+   * where the transport needs no addresses. Afterwards the log decides, and this is only dialled, where a
+   * member does not answer at the address in the log. The entry of this node is where it is: a node that
+   * is restarted with another one has the others told.
    */
   readonly members?: Readonly<Record<NodeId, string>> | readonly NodeId[] | undefined;
   /**
@@ -38,7 +40,10 @@ export interface NodeOptions {
    * becomes a voter when it has caught up. Only while its storage is new; afterwards the log decides.
    */
   readonly join?: readonly string[] | undefined;
-  /** Where peers reach this node, with `join` on a transport that has addresses. */
+  /**
+   * Where peers reach this node, with `join` on a transport that has addresses. As with `members`, another
+   * one after a restart is told to the others.
+   */
   readonly peerAddress?: string | undefined;
   /**
    * What becomes of a member that comes back with an empty disk. `auto` (the default): it is let in as a
@@ -56,7 +61,10 @@ export interface NodeOptions {
   readonly timing?: TimingPreset | TimingOptions | undefined;
   /** Milliseconds after which a call gives up. Default 10,000. */
   readonly callTimeoutMs?: number | undefined;
-  /** Where this node serves clients, as others are told to reach it. Default: nowhere. */
+  /**
+   * Where this node serves clients, as others are told to reach it. Default: nowhere, or after a restart
+   * what the others were told before.
+   */
   readonly clientAddress?: string | undefined;
   readonly limits?: { readonly [K in keyof Limits]?: Limits[K] | undefined } | undefined;
   readonly events?: EventBus | undefined;

@@ -1,4 +1,5 @@
 import {
+  type GroupId,
   incarnationOf,
   type MemberId,
   memberId,
@@ -6,7 +7,7 @@ import {
   nodeIdOf,
   unreachable,
 } from '../base/index.js';
-import type { NetworkTransport, StoredIdentity } from '../interfaces/index.js';
+import type { NetworkTransport, StoredIdentity, Timer } from '../interfaces/index.js';
 import { Link, type PeerStatus, type Sender } from '../link/index.js';
 import { count } from '../observe/index.js';
 import type { Configuration, Message } from '../raft/index.js';
@@ -29,6 +30,7 @@ import {
   type SnapshotChunk,
   type SnapshotRequest,
 } from '../wire/index.js';
+import { AddressBook } from './address-book.js';
 import { notOpen, storageFailed } from './faults.js';
 import type { Group } from './group.js';
 import type { NodeSettings } from './options.js';
@@ -53,6 +55,8 @@ export interface PeerLinkOptions {
 const PROBE_TIMEOUT_MS = 1000;
 /** How long a part of a snapshot is waited for, before it is asked for again. */
 const CHUNK_TIMEOUT_MS = 2000;
+/** How long one is dialled who is to be added, or was removed. */
+const PASSING_MS = 10_000;
 
 /** A node's side of the link: which channel carries what, who may be heard, and where everybody is. */
 export class PeerLink {
@@ -61,21 +65,29 @@ export class PeerLink {
   readonly #self: MemberId;
   #clusterId: string | null;
   #adopting = false;
-  #book: ReadonlyMap<NodeId, string>;
+  readonly #book: AddressBook;
+  /** What the transport was told last. */
+  #dialled: ReadonlyMap<NodeId, string> = new Map();
   /** Whom a node that joins asks. Where only the address is known it stands for the name. */
   readonly #seeds = new Map<NodeId, string>();
   #address: string | null = null;
   #toldMisdirected = false;
+  #sweeping: Timer | null = null;
+  #isClosed = false;
 
   constructor(options: PeerLinkOptions) {
     this.#options = options;
     const { settings, identity, transport, instance } = options;
     const { nodeId, incarnation, clusterId } = identity;
-    const { limits, clock, random, logger, events, members, join } = settings;
+    const { limits, clock, timing, random, logger, events, members, join } = settings;
     this.#self = memberId(nodeId, incarnation);
     this.#clusterId = clusterId;
     for (const seed of join ?? []) this.#seeds.set(seed, seed.includes(':') ? seed : '');
-    this.#book = new Map([...this.#seeds, ...members]);
+    this.#book = new AddressBook({
+      now: () => clock.now(),
+      told: new Map([...this.#seeds, ...members]),
+      passingMs: Math.max(PASSING_MS, 4 * timing.electionTimeoutMaxMs),
+    });
     const listen = members.get(nodeId) ?? '';
     this.#link = new Link({
       transport,
@@ -91,6 +103,7 @@ export class PeerLink {
       events,
       // The transport is in the middle of refusing the connection.
       onAnsweredAs: (seed, peer) => clock.soon(() => this.#nameSeed(seed, peer)),
+      onPeerUnreachable: (peer) => clock.soon(() => this.#missed(peer)),
       onPeerConnected: () => options.onPeerConnected(),
       onPeerLost: (peer, reason) => options.onPeerLost(peer, reason === 'goodbye'),
     });
@@ -107,7 +120,7 @@ export class PeerLink {
   async start(): Promise<void> {
     const { address } = await this.#link.start();
     this.#address = address;
-    this.#link.setPeers(this.#book);
+    this.#dial();
   }
 
   setClusterId(clusterId: string): void {
@@ -115,13 +128,10 @@ export class PeerLink {
     this.#link.setClusterId(clusterId);
   }
 
-  /** Takes note of where the members of a configuration are. What the log says wins. */
-  learn({ addresses }: Configuration): void {
-    const book = new Map(this.#book);
-    for (const [member, { peer }] of addresses) book.set(nodeIdOf(member), peer);
-    if (isSameBook(book, this.#book)) return;
-    this.#book = book;
-    this.#link.setPeers(book);
+  /** Takes note of where the members of a group are. What the log says wins. */
+  learn(group: GroupId, configuration: Configuration): void {
+    this.#book.learn(group, configuration);
+    this.#dial();
   }
 
   /** Those by whom this node joins, by their names where they are known. */
@@ -129,11 +139,10 @@ export class PeerLink {
     return [...this.#seeds.keys()];
   }
 
-  /** Dials a node that no configuration names yet. */
+  /** Dials a node where no configuration says that it is. */
   introduce(id: NodeId, address: string): void {
-    if (this.#book.get(id) === address) return;
-    this.#book = new Map(this.#book).set(id, address);
-    this.#link.setPeers(this.#book);
+    this.#book.introduce(id, address);
+    this.#dial();
   }
 
   /** Those that are connected, as they were last heard. */
@@ -181,6 +190,8 @@ export class PeerLink {
   }
 
   close(): Promise<void> {
+    this.#isClosed = true;
+    this.#sweeping?.cancel();
     return this.#link.close();
   }
 
@@ -190,11 +201,30 @@ export class PeerLink {
     if (address === undefined || seed === peer) return;
     this.#seeds.delete(seed);
     this.#seeds.set(peer, address);
-    const book = new Map(this.#book);
-    book.delete(seed);
-    // What the log says about a member wins.
-    if (!book.has(peer)) book.set(peer, address);
-    this.#book = book;
+    this.#book.rename(seed, peer, address);
+    this.#dial();
+  }
+
+  /** Nobody answers there: perhaps elsewhere. */
+  #missed(peer: NodeId): void {
+    if (this.#book.missed(peer)) this.#dial();
+  }
+
+  /** Tells the transport of a book that has changed, and looks again when somebody's time is over. */
+  #dial(): void {
+    const { clock } = this.#options.settings;
+    const dueMs = this.#book.nextMs;
+    this.#sweeping?.cancel();
+    if (dueMs !== null && !this.#isClosed) {
+      this.#sweeping = clock.after(Math.max(1, dueMs - clock.now()), () => {
+        this.#book.sweep();
+        this.#dial();
+      });
+      this.#sweeping.keepAlive(false);
+    }
+    const book = this.#book.entries;
+    if (this.#isClosed || isSameBook(book, this.#dialled)) return;
+    this.#dialled = book;
     this.#link.setPeers(book);
   }
 

@@ -165,6 +165,21 @@ t.test('wrong files and variables are named', async (t) => {
   });
 });
 
+t.test('--cluster is checked only while the directory is new', async (t) => {
+  const line = ['--id', 'n1', '--bind', ':7009', '--cluster', 'n1=:7001', '--data-dir', 'data'];
+  const read = (isUsed: boolean): unknown =>
+    readSettings({
+      args: line,
+      environment: {},
+      readFile: (path) => {
+        if (isUsed && path === 'data/FORMAT') return 'level 1';
+        throw new Error(`no ${path}`);
+      },
+    });
+  t.throws(() => read(false), { name: 'UsageError' });
+  t.match(read(true), { bind: { port: 7009 }, dataDir: 'data' });
+});
+
 t.test('kvctl finds the clients of a cluster 1000 above its peers', async (t) => {
   const list = '--cluster n1=127.0.0.1:7001,[::1]:7002 get a';
   t.same(request(list).endpoints, ['127.0.0.1:8001', '[::1]:8002']);
