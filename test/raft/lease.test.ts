@@ -139,10 +139,22 @@ t.test('a single voter leads at once, lease or not', async (t) => {
   t.equal(a.status.role, 'leader');
 });
 
+t.test('a single voter needs no promise, but it holds a lease only while it leads', async (t) => {
+  const configuration = { ...configurationOf('a'), leadership: LEASES.leadership };
+  const a = new Member('a', { configuration, term: 1, log: '1/1' });
+  a.tick();
+  t.equal(a.leaseIndex(1), null, 'what it has stored is not known to be decided');
+  a.campaign();
+  a.finishWrites();
+  t.equal(a.leaseIndex(1), null, 'nor is it before its own no-op is (schedule C1)');
+  a.finishWrites();
+  t.equal(a.leaseIndex(1), 2);
+});
+
 t.test('leases begin once their setting is committed, and end when it is appended', async (t) => {
   const a = leader({ configuration: configurationOf('abc') });
   a.nowMs = 1000;
-  t.ok(lines(a.step(setting(100))).includes('configured abc'));
+  t.ok(lines(a.step(setting(100))).includes('configured abc lease=100'));
   a.receive(
     { ...heartbeatReply('b', 'a', 2), lease: STAMP },
     { ...heartbeatReply('c', 'a', 2), lease: { ...STAMP, sentMs: 1 } },

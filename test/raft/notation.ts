@@ -189,10 +189,12 @@ export function parseMessage(to: MemberId, words: readonly string[]): Message {
         hintIndex: hint.index,
       };
     }
-    case 'heartbeat':
-      return { ...head, kind, commitIndex: number('commit'), readRound: number('round') };
+    case 'heartbeat': {
+      const asked = { commitIndex: number('commit'), readRound: number('round') };
+      return { ...head, kind, ...asked, ...leaseIn(rest) };
+    }
     case 'heartbeatReply':
-      return { ...head, kind, readRound: number('round') };
+      return { ...head, kind, readRound: number('round'), ...leaseIn(rest) };
     case 'timeoutNow':
       return { ...head, kind };
     case 'snapshotOffer': {
@@ -203,6 +205,13 @@ export function parseMessage(to: MemberId, words: readonly string[]): Message {
     default:
       throw new Error(`no message is called "${kind}"`);
   }
+}
+
+function leaseIn(words: readonly string[]): { readonly lease?: LeaseStamp } {
+  const [, sent, length] =
+    words.map((word) => /^lease=(\d+)\+(\d+)$/.exec(word)).find(Boolean) ?? [];
+  if (sent === undefined || length === undefined) return {};
+  return { lease: { sentMs: Number(sent), leaseMs: Number(length) } };
 }
 
 function printLease(lease: LeaseStamp | undefined): string {
@@ -225,8 +234,10 @@ function printHardState(hardState: HardState | null): string {
   return hardState === null ? '' : ` term=${hardState.term} vote=${hardState.votedFor ?? '-'}`;
 }
 
-export function printConfiguration({ incoming, outgoing, learners }: Configuration): string {
+export function printConfiguration(configuration: Configuration): string {
+  const { incoming, outgoing, learners, leadership } = configuration;
+  const lease = leadership === undefined ? '' : ` lease=${leadership.leaderLeaseMs ?? 'off'}`;
   const part = (name: string, members: readonly MemberId[]): string =>
     members.length === 0 ? '' : ` ${name}=${members.join('')}`;
-  return `${incoming.join('')}${part('outgoing', outgoing)}${part('learners', learners)}`;
+  return `${incoming.join('')}${part('outgoing', outgoing)}${part('learners', learners)}${lease}`;
 }

@@ -7,9 +7,11 @@ import {
   decodeConfiguration,
   encodeConfiguration,
 } from '../../lib/raft/index.js';
+import { LEASE_CLOCK_BOUND } from '../../lib/raft/lease.js';
 import { RaftLog } from '../../lib/raft/log.js';
 import { electionResult, hasQuorum, quorumValue } from '../../lib/raft/quorum.js';
 import { Member } from './harness.js';
+import { LeaseSchedule } from './lease-schedule.js';
 import { accepted, heartbeatReply, preVoteReply, voteReply } from './messages.js';
 import { entry, run } from './notation.js';
 import { RandomSchedule, type Sightings } from './random-schedule.js';
@@ -305,9 +307,54 @@ t.test('random schedules keep every promise, and heal', async (t) => {
     'removedLeaders',
     'snapshots',
     'restores',
+    'leaseReads',
+    'leasesOn',
+    'leasesOff',
   ] as const) {
     t.ok((seen.get(sight) ?? 0) >= 5, `${sight} happened`);
   }
+});
+
+/*
+ * QUORATE_LEASE_SEED=7 runs the schedule of that seed alone, QUORATE_LEASE_RUNS=1000 that many.
+ */
+t.test(
+  'no read under a lease is stale while clocks stay within the bound (fault G7)',
+  async (t) => {
+    const only = process.env['QUORATE_LEASE_SEED'];
+    const runs = Number(process.env['QUORATE_LEASE_RUNS'] ?? 40);
+    const seeds = only === undefined ? Array.from({ length: runs }, (_, i) => `${i + 1}`) : [only];
+    const seen = new Map<string, number>();
+    for (const seed of seeds) {
+      try {
+        const sightings = new LeaseSchedule(seed, LEASE_CLOCK_BOUND).run(20);
+        for (const [sight, count] of Object.entries(sightings)) {
+          seen.set(sight, (seen.get(sight) ?? 0) + count);
+        }
+      } catch (error) {
+        t.fail(
+          `QUORATE_LEASE_SEED=${seed} npx tap dist/test/raft/properties.test.js: ${String(error)}`,
+          { found: error },
+        );
+      }
+    }
+    t.comment(JSON.stringify(Object.fromEntries(seen)));
+    if (only !== undefined) return;
+    for (const [sight, count] of seen) t.ok(count >= 20, `${sight} happened`);
+  },
+);
+
+t.test('clocks beyond the bound make stale reads, and the same schedules find them', async (t) => {
+  const isFound = (seed: string): boolean => {
+    try {
+      new LeaseSchedule(seed, 0.5).run(20);
+      return false;
+    } catch (error) {
+      return String(error).includes('a read under a lease sees all that was decided');
+    }
+  };
+  const seeds = Array.from({ length: 40 }, (_, i) => `${i + 1}`);
+  t.ok(seeds.some(isFound));
 });
 
 function isMajorityOfEach(

@@ -3,10 +3,12 @@ import { assert, at } from '../../lib/base/index.js';
 import {
   type Configuration,
   type Effect,
+  type LeadershipSettings,
   type MembershipChange,
   type Message,
   membersOf,
 } from '../../lib/raft/index.js';
+import { LEASE_CLOCK_BOUND } from '../../lib/raft/lease.js';
 import { SeededRandom } from '../../lib/testing/seeded-random.js';
 import { Member } from './harness.js';
 import { configurationOf } from './notation.js';
@@ -24,7 +26,10 @@ export type Sightings =
   | 'jointElections'
   | 'removedLeaders'
   | 'snapshots'
-  | 'restores';
+  | 'restores'
+  | 'leaseReads'
+  | 'leasesOn'
+  | 'leasesOff';
 
 interface Decided {
   readonly entry: Entry;
@@ -55,6 +60,8 @@ const TIMING = { heartbeatTicks: 1, electionMinTicks: 4, electionMaxTicks: 8 };
  */
 export class RandomSchedule {
   readonly #chance: SeededRandom;
+  /** Of clocks and leases, apart: the rest of a schedule is the same with and without them. */
+  readonly #timeChance: SeededRandom;
   readonly #configuration: Configuration;
   readonly #members: readonly Member[];
   readonly #down = new Set<MemberId>();
@@ -64,6 +71,8 @@ export class RandomSchedule {
   /** What each was asked to fetch last. */
   readonly #fetches = new Map<MemberId, { readonly from: MemberId; readonly id: string }>();
   readonly #seen = new Map<Sightings, number>();
+  readonly #clocks = new Map<MemberId, { readonly rate: number; offsetMs: number }>();
+  #trueMs = 0;
   #isFair = false;
   #nextId = 1;
 
@@ -78,14 +87,17 @@ export class RandomSchedule {
 
   constructor(seed: string) {
     this.#chance = new SeededRandom(seed);
+    this.#timeChance = this.#chance.fork('time');
     const setup = this.#chance.fork('setup');
-    this.#configuration = [
+    const founders = [
       configurationOf('abc'),
       configurationOf('abcd', 'e'),
       configurationOf('abcde'),
       configurationOf('abc', '', 'cde'),
       configurationOf('a', 'b'),
     ][setup.below(5)]!;
+    const hasLeases = this.#timeChance.chance(0.5);
+    this.#configuration = hasLeases ? { ...founders, leadership: this.#someLease() } : founders;
     const limits = {
       maxAppendBytes: 1 + setup.below(200),
       maxInflightAppends: 1 + setup.below(5),
@@ -100,7 +112,12 @@ export class RandomSchedule {
       const random = (): number => timeouts.next();
       return new Member(id, { configuration: this.#configuration, timing: TIMING, limits, random });
     });
-    for (const { id } of this.#members) this.#beginLife(id, 0);
+    for (const { id } of this.#members) {
+      const isFast = this.#timeChance.chance(0.5);
+      const rate = 1 + LEASE_CLOCK_BOUND * (isFast ? 1 : this.#timeChance.next());
+      this.#clocks.set(id, { rate, offsetMs: 0 });
+      this.#beginLife(id, 0);
+    }
   }
 
   run(steps: number): ReadonlyMap<Sightings, number> {
@@ -110,6 +127,9 @@ export class RandomSchedule {
   }
 
   #act(): void {
+    // Now and then everybody stands still, while the time does not.
+    this.#elapse(this.#timeChance.next() * (this.#timeChance.chance(0.0002) ? 400 : 0.15));
+    if (this.#timeChance.chance(0.001)) this.#switchLeases();
     const member = at(this.#members, this.#chance.below(this.#members.length));
     const dice = this.#chance.next();
     if (this.#down.has(member.id)) {
@@ -130,6 +150,46 @@ export class RandomSchedule {
       this.#perform(member, member.step({ kind: 'transferLeadership', transferId, to: null }));
     } else if (dice < 0.9995) this.#losePeer(member);
     if (!this.#down.has(member.id)) this.#snapshot(member);
+  }
+
+  /** Every clock goes on at its own rate. */
+  #elapse(ms: number): void {
+    this.#trueMs += ms;
+    for (const member of this.#members) {
+      const { rate, offsetMs } = this.#clocks.get(member.id)!;
+      member.nowMs = offsetMs + this.#trueMs * rate;
+      if (!this.#down.has(member.id)) this.#readUnderLease(member);
+    }
+  }
+
+  /** What a leader answers without asking anybody is what was decided until now (Thesis §6.4.1). */
+  #readUnderLease(member: Member): void {
+    const index = member.leaseIndex(member.nowMs);
+    if (index === null) return;
+    assert(index >= this.#decided.length, 'a read under a lease sees all that was decided');
+    this.#sight('leaseReads');
+  }
+
+  #switchLeases(): void {
+    const leader = this.#anyLeader(at(this.#members, 0));
+    if (this.#down.has(leader.id)) return;
+    const isOn = (leader.status.configuration.leadership?.leaderLeaseMs ?? null) !== null;
+    const leadership = isOn ? { leaderLeaseMs: null, closeHint: true } : this.#someLease();
+    const changeId = this.#id();
+    const effects = leader.step({
+      kind: 'changeLeadership',
+      changeId,
+      leadership,
+      expect: null,
+    });
+    if (effects.some(({ kind }) => kind === 'changeAppended')) {
+      this.#sight(isOn ? 'leasesOff' : 'leasesOn');
+    }
+    this.#perform(leader, effects);
+  }
+
+  #someLease(): LeadershipSettings {
+    return { leaderLeaseMs: 40 + this.#timeChance.below(160), closeHint: true };
   }
 
   #anyLeader(other: Member): Member {
@@ -225,6 +285,8 @@ export class RandomSchedule {
     assert(member.status.term >= term, 'a term that was saved survives a crash');
     this.#beginLife(member.id, member.status.term);
     this.#down.add(member.id);
+    // The clock of a process begins anywhere.
+    this.#clocks.get(member.id)!.offsetMs = this.#timeChance.next() * 1000 - this.#trueMs;
   }
 
   #beginLife(id: MemberId, term: number): void {
@@ -431,6 +493,7 @@ export class RandomSchedule {
     this.#heldDisks.clear();
     let wanted = Number.POSITIVE_INFINITY;
     for (let round = 0; round < 300; round += 1) {
+      this.#elapse(10);
       for (const member of this.#members) this.#perform(member, member.tick());
       for (let i = 0; i < 40; i += 1) {
         for (let count = this.#messages.length; count > 0; count -= 1) this.#deliverOne();

@@ -1,5 +1,6 @@
 import type { MemberId } from '../../lib/base/index.js';
 import {
+  type Configuration,
   configurationVersion,
   type MembershipChange,
   type RaftStatus,
@@ -27,6 +28,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['add', addOne],
   ['join', join],
   ['tick', tick],
+  ['clock', clock],
   ['disk', disk],
   ['deliver', deliver],
   ['receive', receive],
@@ -41,6 +43,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['change', change],
   ['look', look],
   ['read', read],
+  ['lease', lease],
   ['snapshot', snapshot],
   ['fetch', fetch],
   ['isolate', isolate],
@@ -54,7 +57,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['messages', messages],
 ]);
 
-/** `nodes abc learners=d term=1 log=[1/1 1/2]`: all founding members, who stored the same. */
+/** `nodes abc learners=d term=1 log=[1/1 1/2] lease=100`: all founding members, who stored the same. */
 function addNodes(stage: Stage, words: Words): void {
   const voters = words.next('who votes');
   const learners = words.option('learners') ?? '';
@@ -85,6 +88,7 @@ interface Stored {
   readonly uncommittedBytes: number | undefined;
   readonly trailing: number | undefined;
   readonly logBytes: number | undefined;
+  readonly lease: number | undefined;
 }
 
 function storedBy(words: Words): Stored {
@@ -98,6 +102,7 @@ function storedBy(words: Words): Stored {
     uncommittedBytes: words.number('uncommittedBytes'),
     trailing: words.number('trailing'),
     logBytes: words.number('logBytes'),
+    lease: words.number('lease'),
   };
 }
 
@@ -112,7 +117,7 @@ function addMember(
   const timeouts = [...options.timeouts];
   const { window, appendBytes, uncommittedBytes, trailing, logBytes } = options;
   const member = new Member(id, {
-    configuration: configurationOf(options.voters, options.learners),
+    configuration: foundedWith(options),
     // A log was stored in the term of its last entry, or a later one.
     term: options.term ?? (Number(/(\d+)\/\d+$/.exec(options.log)?.[1] ?? 0) || undefined),
     votedFor: options.votedFor,
@@ -136,11 +141,33 @@ function addMember(
   stage.cluster.heldDisks.add(id);
 }
 
+function foundedWith(options: {
+  readonly voters: string;
+  readonly learners: string;
+  readonly lease: number | undefined;
+}): Configuration {
+  const { voters, learners, lease: leaderLeaseMs } = options;
+  const configuration = configurationOf(voters, learners);
+  if (leaderLeaseMs === undefined) return configuration;
+  return { ...configuration, leadership: { leaderLeaseMs, closeHint: true } };
+}
+
 /** `tick abc 2`: each of them one tick, then each of them the next. */
 function tick(stage: Stage, words: Words): void {
   const ids = upMembers(stage, words);
   const count = words.count(1);
   for (let i = 0; i < count; i += 1) for (const id of ids) stage.step(id, { kind: 'tick' });
+}
+
+/** `clock abc 1000` sets their clocks, in milliseconds; `clock a +50` moves one on. Nobody ticks. */
+function clock(stage: Stage, words: Words): void {
+  const ids = members(stage, words);
+  const time = words.next('a time');
+  if (!/^\+?\d+$/.test(time)) throw new Error(`"${time}" is no time`);
+  for (const id of ids) {
+    const { nowMs } = stage.cluster.member(id);
+    stage.cluster.member(id).nowMs = time.startsWith('+') ? nowMs + Number(time) : Number(time);
+  }
 }
 
 /** `run 20`: everybody ticks, and all that follows from it settles, as often as that. */
@@ -231,18 +258,24 @@ function propose(stage: Stage, words: Words): void {
   });
 }
 
-/** `change a add d`, `promote d`, `remove b`, `replace b d`, `move b b:2`: one change of the members. */
+/**
+ * `change a add d`, `promote d`, `remove b`, `replace b d`, `move b b:2`: one change of the members;
+ * `change a lease 100`, `lease off`: of what they promise their leaders.
+ */
 function change(stage: Stage, words: Words): void {
   const id = upMember(stage, words);
   const kind = words.next('a change');
-  const asked = membershipChange(kind, words.next('a member'), words);
+  const expect = expected(stage, words);
   stage.changes += 1;
-  stage.step(id, {
-    kind: 'changeMembership',
-    changeId: stage.changes,
-    change: asked,
-    expect: expected(stage, words),
-  });
+  const { changes: changeId } = stage;
+  if (kind === 'lease') {
+    const leaderLeaseMs = words.flag('off') ? null : words.count(0);
+    const leadership = { leaderLeaseMs, closeHint: true };
+    stage.step(id, { kind: 'changeLeadership', changeId, leadership, expect });
+    return;
+  }
+  const asked = membershipChange(kind, words.next('a member'), words);
+  stage.step(id, { kind: 'changeMembership', changeId, change: asked, expect });
 }
 
 /** `look b as=seen`: somebody takes note of the members as b has them, for `expect=seen`. */
@@ -280,6 +313,14 @@ function membershipChange(kind: string, member: MemberId, words: Words): Members
 function read(stage: Stage, words: Words): void {
   stage.reads += 1;
   stage.step(upMember(stage, words), { kind: 'read', readId: stage.reads });
+}
+
+/** `lease a`: what a read there needs to have applied now, where it need not ask anybody. */
+function lease(stage: Stage, words: Words): void {
+  const id = upMember(stage, words);
+  const { nowMs } = stage.cluster.member(id);
+  const index = stage.cluster.member(id).leaseIndex(nowMs);
+  stage.print(`${id}: ${index === null ? 'no lease' : `lease, at ${index}`} at ${nowMs} ms`);
 }
 
 /** `snapshot a`: it stores what it has applied; the first snapshot of a scenario is `s1`. */
