@@ -3,13 +3,13 @@ import type { Clock, CommittedCommand, StateMachine } from '../interfaces/index.
 
 export interface ApplierOptions {
   readonly machine: StateMachine;
-  readonly clock: Clock;
+  readonly clock: Pick<Clock, 'now'>;
   /** Told in order, for every entry; `result` is null where the machine was not asked. */
   readonly onApplied: (entry: Entry, result: Uint8Array | null) => void;
 }
 
-/** Entries that are applied between two looks at the clock. */
-const SLICE_ENTRIES = 64;
+/** Most entries that are applied between two looks at the clock. */
+const MAX_SLICE_ENTRIES = 64;
 
 /** How long a turn may apply before it lets the event loop go on. */
 const MAX_HOLD_MS = 4;
@@ -19,6 +19,8 @@ export class Applier {
   readonly #options: ApplierOptions;
   readonly #queue: Entry[] = [];
   #position = 0;
+  /** As many as the machine has lately shown to take in good time. */
+  #sliceEntries = 1;
   #isHeld = false;
 
   constructor(options: ApplierOptions) {
@@ -48,16 +50,27 @@ export class Applier {
   /** Applies for a few milliseconds at most. Gives the last index applied, or null for none. */
   run(): LogIndex | null {
     if (this.isIdle) return null;
-    const until = this.#options.clock.now() + MAX_HOLD_MS;
+    let nowMs = this.#options.clock.now();
+    const untilMs = nowMs + MAX_HOLD_MS;
     let last: LogIndex;
     do {
-      const slice = this.#queue.slice(this.#position, this.#position + SLICE_ENTRIES);
+      const slice = this.#queue.slice(this.#position, this.#position + this.#sliceEntries);
       this.#apply(slice);
       this.#position += slice.length;
       last = at(slice, slice.length - 1).index;
-    } while (!this.isIdle && this.#options.clock.now() < until);
+      const begunMs = nowMs;
+      nowMs = this.#options.clock.now();
+      this.#adapt(nowMs - begunMs);
+    } while (!this.isIdle && nowMs < untilMs);
     this.#compactQueue();
     return last;
+  }
+
+  /** Half the slice after one that took half the time of a turn, twice after one that took little. */
+  #adapt(tookMs: number): void {
+    if (tookMs > MAX_HOLD_MS / 2) this.#sliceEntries = Math.max(1, this.#sliceEntries >> 1);
+    else if (tookMs < MAX_HOLD_MS / 4)
+      this.#sliceEntries = Math.min(2 * this.#sliceEntries, MAX_SLICE_ENTRIES);
   }
 
   #apply(slice: readonly Entry[]): void {
