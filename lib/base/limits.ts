@@ -24,6 +24,8 @@ export interface Limits {
   readonly maxLogBytes: number;
   /** Calls of one node that wait for an answer. When reached, further ones fail with ERR_BUSY. Default 16,384. */
   readonly maxPendingCalls: number;
+  /** Bytes of the commands in them. One may always wait. When reached, further ones fail with ERR_BUSY. Default 64 MiB. */
+  readonly maxPendingBytes: number;
   /** Bytes queued for one peer and lane. When reached, further frames are dropped. Default 32 MiB. */
   readonly maxQueuedBytes: number;
   /** Client connections at once. Further ones are closed with a reason. Default 1,024. */
@@ -46,6 +48,7 @@ export const DEFAULT_LIMITS: Limits = {
   trailingEntries: 5000,
   maxLogBytes: 256 * MIB,
   maxPendingCalls: 16384,
+  maxPendingBytes: 64 * MIB,
   maxQueuedBytes: 32 * MIB,
   maxClientConnections: 1024,
   maxOpenViews: 64,

@@ -27,6 +27,7 @@ export interface GroupCallsOptions {
   readonly clock: Clock;
   readonly callTimeoutMs: number;
   readonly maxPendingCalls: number;
+  readonly maxPendingBytes: number;
   /** Longest command that is proposed; a longer one is ERR_TOO_LARGE. */
   readonly maxCommandBytes: number;
   /** Asks a peer; rejects with QuorateError only. Null where there are no peers. */
@@ -76,13 +77,14 @@ export class GroupCalls {
 
   constructor(options: GroupCallsOptions) {
     this.#options = options;
-    const { clock, callTimeoutMs, maxPendingCalls, onBusy } = options;
+    const { clock, callTimeoutMs, maxPendingCalls, maxPendingBytes, onBusy } = options;
     const { self, group, leader, appliedIndex, onWork } = options;
     this.#parked = new ParkedCalls(clock);
     this.#calls = new PendingCalls({
       clock,
       callTimeoutMs,
       maxPendingCalls,
+      maxPendingBytes,
       onBusy,
       explain: (call) => this.#timedOut(call),
     });
@@ -118,11 +120,12 @@ export class GroupCalls {
 
   /** Proposes here or not at all: on a node that does not lead it rejects with ERR_NOT_LEADER. */
   propose(command: Uint8Array, commandVersion: number, wait: WaitOptions): Promise<Uint8Array> {
-    return this.begin<Uint8Array>('propose', wait, (call) => {
+    const go = (call: PendingCall<Uint8Array>): void => {
       this.#checkSize(command);
       const onNotLeader = (): void => call.fail(this.notLeader());
       this.queued.propose({ command, commandVersion, call, onNotLeader });
-    });
+    };
+    return this.begin('propose', wait, go, command.length);
   }
 
   /** Proposes wherever the leader is, one hop at most, and again while it was certainly rejected. */
@@ -140,10 +143,15 @@ export class GroupCalls {
 
   /** Carries a call out where the leader is, one hop at most, and again while it was certainly rejected. */
   route<T>(operation: string, wait: WaitOptions, route: Route<T>): Promise<T> {
-    return this.begin<T>(operation, wait, (call) => {
-      if (route.request.kind === 'propose') this.#checkSize(route.request.command);
+    const { request } = route;
+    if (request.kind !== 'propose') {
+      return this.begin<T>(operation, wait, (call) => this.#route(call, route));
+    }
+    const go = (call: PendingCall<T>): void => {
+      this.#checkSize(request.command);
       this.#route(call, route);
-    });
+    };
+    return this.begin(operation, wait, go, request.command.length);
   }
 
   /**
@@ -185,13 +193,21 @@ export class GroupCalls {
     if (this.#options.leader() !== null) this.#parked.retryDue();
   }
 
-  /** Opens a call and lets `go` carry it out. What `go` throws, the call rejects with. */
-  begin<T>(operation: string, wait: WaitOptions, go: (call: PendingCall<T>) => void): Promise<T> {
+  /**
+   * Opens a call, which holds `bytes` while it waits, and lets `go` carry it out. What `go` throws, the
+   * call rejects with.
+   */
+  begin<T>(
+    operation: string,
+    wait: WaitOptions,
+    go: (call: PendingCall<T>) => void,
+    bytes = 0,
+  ): Promise<T> {
     const refused = this.#closed ?? this.#refusing;
     if (refused !== null) return Promise.reject(asRejected(refused));
     let call: PendingCall<T>;
     try {
-      call = this.#calls.open<T>(operation, wait);
+      call = this.#calls.open<T>(operation, wait, bytes);
     } catch (error) {
       return Promise.reject(error);
     }

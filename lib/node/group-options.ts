@@ -30,7 +30,13 @@ export interface GroupOptions {
   readonly origin: EventOrigin;
   readonly calls: Pick<
     GroupCallsOptions,
-    'callTimeoutMs' | 'maxPendingCalls' | 'maxCommandBytes' | 'ask' | 'explainNoLeader' | 'onBusy'
+    | 'callTimeoutMs'
+    | 'maxPendingCalls'
+    | 'maxPendingBytes'
+    | 'maxCommandBytes'
+    | 'ask'
+    | 'explainNoLeader'
+    | 'onBusy'
   >;
   /** Best effort. False when it was certainly not sent. */
   readonly send: (message: Message) => boolean;

@@ -48,6 +48,7 @@ export function groupOptions(
     calls: {
       callTimeoutMs: settings.callTimeoutMs,
       maxPendingCalls: limits.maxPendingCalls,
+      maxPendingBytes: limits.maxPendingBytes,
       maxCommandBytes,
       ask: links === null ? null : (peer, call, timeoutMs) => links.ask(peer, call, timeoutMs),
       explainNoLeader,

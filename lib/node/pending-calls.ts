@@ -13,6 +13,8 @@ export interface PendingCallsOptions {
   readonly callTimeoutMs: number;
   /** When reached, `open` throws ERR_BUSY. */
   readonly maxPendingCalls: number;
+  /** What the calls hold together, in bytes; one call may always be open. As `maxPendingCalls`. */
+  readonly maxPendingBytes: number;
   /** Why a call that ran out of time got no answer. */
   readonly explain: (call: OpenCall) => QuorateError;
   /** Told when the first call opens and when the last one settles. */
@@ -78,6 +80,7 @@ export class PendingCall<T> implements OpenCall {
 export class PendingCalls {
   readonly #options: PendingCallsOptions;
   readonly #calls = new Set<OpenCall>();
+  #bytes = 0;
 
   constructor(options: PendingCallsOptions) {
     this.#options = options;
@@ -87,24 +90,25 @@ export class PendingCalls {
     return this.#calls.size;
   }
 
-  /** Throws what the call would reject with when it may not even begin. */
-  open<T>(operation: string, { signal, timeoutMs }: WaitOptions = {}): PendingCall<T> {
+  /**
+   * Opens a call that holds `bytes` while it waits. Throws what it would reject with when it may not
+   * even begin.
+   */
+  open<T>(operation: string, wait: WaitOptions = {}, bytes = 0): PendingCall<T> {
+    const { signal, timeoutMs } = wait;
     if (signal?.aborted === true) throw aborted(signal, 'rejected');
-    const { clock, callTimeoutMs, maxPendingCalls } = this.#options;
+    const { clock, callTimeoutMs } = this.#options;
     if (timeoutMs !== undefined && !(timeoutMs > 0)) {
       throw new QuorateError('ERR_CONFIG', {
         message: `timeoutMs must be more than 0 milliseconds, not ${timeoutMs}`,
       });
     }
-    if (this.#calls.size >= maxPendingCalls) {
-      throw new QuorateError('ERR_BUSY', {
-        message: `${maxPendingCalls} calls wait already (limits.maxPendingCalls)`,
-      });
-    }
+    this.#checkRoom(bytes);
     const now = clock.now();
     const call = new PendingCall<T>(operation, now, now + (timeoutMs ?? callTimeoutMs), () => {
       signal?.removeEventListener('abort', onAbort);
       this.#calls.delete(call);
+      this.#bytes -= bytes;
       if (this.#calls.size === 0) this.#options.onBusy(false);
     });
     const onAbort = (): void => {
@@ -112,6 +116,7 @@ export class PendingCalls {
     };
     signal?.addEventListener('abort', onAbort, { once: true });
     this.#calls.add(call);
+    this.#bytes += bytes;
     if (this.#calls.size === 1) this.#options.onBusy(true);
     return call;
   }
@@ -127,6 +132,20 @@ export class PendingCalls {
   /** Fails everything that still waits. */
   failAll(errorFor: (call: OpenCall) => QuorateError): void {
     for (const call of [...this.#calls]) call.fail(errorFor(call));
+  }
+
+  #checkRoom(bytes: number): void {
+    const { maxPendingCalls, maxPendingBytes } = this.#options;
+    if (this.#calls.size >= maxPendingCalls) {
+      throw new QuorateError('ERR_BUSY', {
+        message: `${maxPendingCalls} calls wait already (limits.maxPendingCalls)`,
+      });
+    }
+    if (bytes > 0 && this.#bytes > 0 && this.#bytes + bytes > maxPendingBytes) {
+      throw new QuorateError('ERR_BUSY', {
+        message: `calls of ${this.#bytes} bytes wait already (limits.maxPendingBytes)`,
+      });
+    }
   }
 }
 

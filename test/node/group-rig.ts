@@ -76,6 +76,7 @@ export interface RigOptions {
   /** Without a log, as before the first start. */
   readonly isNew?: boolean;
   readonly maxPendingCalls?: number;
+  readonly maxPendingBytes?: number;
   readonly maxUncommittedBytes?: number;
 }
 
@@ -130,6 +131,7 @@ export async function rig(options: RigOptions = {}): Promise<Rig> {
       calls: {
         callTimeoutMs: 10_000,
         maxPendingCalls,
+        maxPendingBytes: options.maxPendingBytes ?? DEFAULT_LIMITS.maxPendingBytes,
         maxCommandBytes: 1000,
         ask:
           ask === undefined
