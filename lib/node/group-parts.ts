@@ -35,11 +35,7 @@ export interface GroupParts {
 }
 
 /** Makes the parts of a group. Whatever they complete goes into its inbox. */
-export function groupParts(
-  options: GroupOptions,
-  found: FoundGroup['snapshots'],
-  core: GroupCore,
-): GroupParts {
+export function groupParts(options: GroupOptions, found: FoundGroup, core: GroupCore): GroupParts {
   const { id: group, self, clock, storage, machine, metrics, timing } = options;
   const { inbox, raft, leader, appliedIndex, onRestored, onFailed } = core;
   const disk = new GroupDisk({
@@ -71,7 +67,8 @@ export function groupParts(
     ...options,
     group,
     storage: storage.snapshots,
-    found,
+    found: found.snapshots,
+    unusable: found.unusable,
     raft,
     compact: (index, term) => disk.compact(index, term),
     enqueue: (input) => inbox.add(input),

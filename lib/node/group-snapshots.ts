@@ -39,6 +39,7 @@ export interface GroupSnapshotsOptions {
   readonly limits: SnapshotsOptions['limits'];
   /** Committed ones that were found at the start, newest first. */
   readonly found: readonly SnapshotDescription[];
+  readonly unusable: SnapshotsOptions['unusable'];
   /** Null for a node without peers. */
   readonly pull: Pull | null;
   readonly raft: () => Raft;

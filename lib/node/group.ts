@@ -64,7 +64,8 @@ export class Group {
   #appliedIndex: LogIndex = 0;
   #ended: (end: GroupEnd) => void = () => {};
 
-  constructor(options: GroupOptions, { loaded, snapshots: found }: FoundGroup) {
+  constructor(options: GroupOptions, found: FoundGroup) {
+    const { loaded } = found;
     this.#options = options;
     this.closed = new Promise((resolve) => {
       this.#ended = resolve;

@@ -19,6 +19,8 @@ export interface FoundGroup {
   readonly loaded: LoadedGroup;
   /** Newest first. */
   readonly snapshots: readonly SnapshotDescription[];
+  /** Ids of snapshots that are there, and that this member cannot go on from. */
+  readonly unusable: readonly string[];
 }
 
 /**
@@ -40,12 +42,14 @@ export async function loadGroup(
   }
   const term = hardState?.term ?? 0;
   // A snapshot of a term that was never stored here was on its way in, and was told to nobody.
-  const snapshots = (await storage.snapshots.list()).filter((snapshot) => snapshot.term <= term);
+  const stored = await storage.snapshots.list();
+  const snapshots = stored.filter((snapshot) => snapshot.term <= term);
   const log = await finishInstall(storage, { compacted, entries }, snapshots);
   const restored = await restoreNewest(group, storage, log, snapshots, machine);
   // What is newer than the one that was restored could not be read.
   const usable = snapshots.filter(({ index }) => index <= (restored?.index ?? 0));
-  return { loaded: { hardState, ...logFrom(log, usable, restored) }, snapshots: usable };
+  const unusable = stored.filter((snapshot) => !usable.includes(snapshot)).map(({ id }) => id);
+  return { loaded: { hardState, ...logFrom(log, usable, restored) }, snapshots: usable, unusable };
 }
 
 /** A snapshot that the log does not lead to came from a leader: the log goes on after it (fault A9). */

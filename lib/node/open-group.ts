@@ -56,7 +56,8 @@ export function groupOptions(
     },
     send: (message) => links?.send(message) ?? false,
     handOverMs: Math.min(timing.electionTimeoutMaxMs, MAX_HAND_OVER_MS),
-    pull: links === null ? null : (from, request) => links.pull(from, request),
+    pull:
+      links === null ? null : (from, request, timeoutMs) => links.pull(from, request, timeoutMs),
     onConfigured,
     onFault,
   };

@@ -53,8 +53,6 @@ export interface PeerLinkOptions {
 
 /** How long a question before the cluster exists waits for its answer. */
 const PROBE_TIMEOUT_MS = 1000;
-/** How long a part of a snapshot is waited for, before it is asked for again. */
-const CHUNK_TIMEOUT_MS = 2000;
 /** How long one is dialled who is to be added, or was removed. */
 const PASSING_MS = 10_000;
 
@@ -170,11 +168,10 @@ export class PeerLink {
     );
   }
 
-  async pull(from: MemberId, request: SnapshotRequest): Promise<SnapshotChunk> {
-    const options = { timeoutMs: CHUNK_TIMEOUT_MS };
+  async pull(from: MemberId, request: SnapshotRequest, timeoutMs: number): Promise<SnapshotChunk> {
     const payload = encodeSnapshotRequest(request);
     return decodeSnapshotChunk(
-      await this.#link.request(nodeIdOf(from), 'snapshot', payload, options),
+      await this.#link.request(nodeIdOf(from), 'snapshot', payload, { timeoutMs }),
     );
   }
 

@@ -22,6 +22,8 @@ export interface SnapshotsOptions {
   readonly origin: EventOrigin;
   /** Committed ones that were found, newest first. */
   readonly found: readonly SnapshotDescription[];
+  /** Ids of others that were found, and from which this node cannot go on. */
+  readonly unusable: readonly string[];
   readonly limits: {
     readonly snapshotEntries: number;
     readonly snapshotBytes: number;
@@ -59,7 +61,12 @@ export class Snapshots {
   #lastIndex: LogIndex;
   #bytes = 0;
   #isWanted = false;
+  /** Damaged: others may still ask for them, and are given another once there is one. */
   #lost: string[] = [];
+  /** Found or lost, and of no use. They stay until a durable snapshot has taken their place. */
+  #unusable: string[];
+  /** Nobody needs them any more. */
+  #superseded: string[] = [];
   #working: Promise<void> | null = null;
   #retryAtMs = Number.NEGATIVE_INFINITY;
   #isStopped = false;
@@ -67,6 +74,7 @@ export class Snapshots {
   constructor(options: SnapshotsOptions) {
     this.#options = options;
     this.#kept = options.found;
+    this.#unusable = [...options.unusable];
     this.#lastIndex = options.found[0]?.index ?? 0;
   }
 
@@ -83,7 +91,8 @@ export class Snapshots {
   /** Takes one where it is time: called in the turn in which `position` was applied. */
   takeIfDue(logBytes: number, appliedIndex: LogIndex, position: () => SnapshotPosition): void {
     if (this.#working !== null || this.#isStopped) return;
-    if (this.#kept.length > KEPT_COUNT) this.#work(this.#prune());
+    const old = this.#takeOld();
+    if (old.length > 0) this.#work(this.#prune(old));
     if (appliedIndex <= this.#lastIndex || !this.#isDue(logBytes, appliedIndex)) return;
     if (this.#options.clock.now() < this.#retryAtMs) return;
     if (this.#working !== null) return;
@@ -99,27 +108,37 @@ export class Snapshots {
   add(snapshot: SnapshotDescription): void {
     this.#kept = [snapshot, ...this.#kept].sort((a, b) => b.index - a.index);
     this.#lastIndex = Math.max(this.#lastIndex, snapshot.index);
+    this.#superseded.push(...this.#unusable.splice(0));
   }
 
-  /** A snapshot turned out to be damaged: it is removed, and another is taken in its place. */
-  async lose({ id }: SnapshotDescription, error: QuorateError): Promise<void> {
+  /**
+   * A snapshot turned out to be damaged: another is taken in its place. Until that is durable the file
+   * stays: it may be all that whoever repairs this node can go by.
+   */
+  lose({ id }: SnapshotDescription, error: QuorateError): void {
+    if (this.#lost.includes(id)) return;
     const fields = { event: 'raft.snapshotDamaged', id, error };
-    this.#options.logger.error(fields, 'A snapshot is damaged: it is removed, and not sent.');
+    this.#options.logger.error(fields, 'A snapshot is damaged: it is not sent any more.');
     this.#kept = this.#kept.filter((kept) => kept.id !== id);
     this.#lastIndex = this.#kept[0]?.index ?? 0;
     this.#lost.push(id);
     this.#isWanted = true;
-    await this.#remove(id);
   }
 
-  /** Removes what neither this node nor a member that receives it needs any more. */
-  async #prune(): Promise<void> {
+  /** Gives up, and names, what neither this node nor a member that receives it needs any more. */
+  #takeOld(): readonly string[] {
+    const superseded = this.#superseded.splice(0);
+    if (this.#kept.length <= KEPT_COUNT) return superseded;
     const offered = this.#options.offered();
     const isNeeded = ({ id }: SnapshotDescription, position: number): boolean =>
       position < KEPT_COUNT || offered.has(id);
-    const removed = this.#kept.filter((kept, position) => !isNeeded(kept, position));
+    const old = this.#kept.filter((kept, position) => !isNeeded(kept, position));
     this.#kept = this.#kept.filter(isNeeded);
-    for (const { id } of removed) await this.#remove(id);
+    return [...superseded, ...old.map(({ id }) => id)];
+  }
+
+  async #prune(old: readonly string[]): Promise<void> {
+    for (const id of old) await this.#remove(id);
   }
 
   /** Stops taking one, and resolves when nothing is under way. */
@@ -147,14 +166,16 @@ export class Snapshots {
     try {
       const taken = await this.#write(draft, chunks);
       if (taken === null) return;
+      const lost = this.#lost.splice(0);
+      this.#unusable.push(...lost);
       this.add(taken);
       const { index, sizeBytes } = taken;
       const told = { index, sizeBytes, durationMs: clock.now() - startedMs };
       logger.info({ event: 'raft.snapshotCreated', ...told }, 'A snapshot was taken.');
       events.emit('raft.snapshotCreated', () => ({ ...origin, ...told }));
-      onTaken(taken, this.#lost.splice(0));
+      onTaken(taken, lost);
       this.#compactLog();
-      await this.#prune();
+      await this.#prune(this.#takeOld());
     } catch (error) {
       this.#retryAtMs = clock.now() + RETRY_MS;
       this.#isWanted = true;

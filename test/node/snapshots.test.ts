@@ -5,7 +5,7 @@ import type { SnapshotDescription, SnapshotStorage } from '../../lib/interfaces/
 import { KVStateMachine } from '../../lib/kv/kv-state-machine.js';
 import { Applier } from '../../lib/node/applier.js';
 import { loadGroup } from '../../lib/node/loaded-group.js';
-import { SnapshotFetcher, SnapshotServer } from '../../lib/node/snapshot-transfer.js';
+import { type Pull, SnapshotFetcher, SnapshotServer } from '../../lib/node/snapshot-transfer.js';
 import { Snapshots } from '../../lib/node/snapshots.js';
 import { MemoryMetrics, silentLogger } from '../../lib/observe/index.js';
 import { encodeConfiguration, NO_CONFIGURATION } from '../../lib/raft/index.js';
@@ -188,10 +188,7 @@ test('a snapshot holds what its index says, whatever is applied meanwhile (sched
 });
 
 test('a full disk aborts the snapshot and nothing else (fault B10, schedule F5)', async (t) => {
-  const time = new VirtualTime();
-  const machine = new KVStateMachine();
   const ended: string[] = [];
-  const taken: number[] = [];
   let isFull = true;
   const storage: SnapshotStorage = {
     ...delegate(null),
@@ -206,25 +203,7 @@ test('a full disk aborts the snapshot and nothing else (fault B10, schedule F5)'
       },
     }),
   };
-  const snapshots = new Snapshots({
-    storage,
-    machine,
-    clock: time.clock,
-    logger: silentLogger,
-    events: new EmitterEventBus({ onListenerError: () => {}, onUnobservedFault: () => {} }),
-    origin: { nodeId: 'n1', group: 'g' },
-    found: [],
-    limits: { snapshotEntries: 10, snapshotBytes: 1000, maxLogBytes: 1000 },
-    offered: () => new Set(),
-    onTaken: ({ index }) => taken.push(index),
-    onRemove: async () => {},
-    compact: () => {},
-  });
-  const take = async (index: number): Promise<void> => {
-    const place = { index, term: 1, logTimeMs: 0, configuration: NO_CONFIGURATION };
-    snapshots.takeIfDue(0, index, () => place);
-    await time.elapse(10);
-  };
+  const { take, taken, time, snapshots } = taking(storage, new VirtualTime());
   await take(9);
   await take(10);
   t.same([ended, taken], [['abort 10'], []]);
@@ -237,6 +216,54 @@ test('a full disk aborts the snapshot and nothing else (fault B10, schedule F5)'
   await snapshots.stop();
 });
 
+test('old snapshots are removed', async (t) => {
+  const begun = async (unusable: readonly number[] = []) => {
+    const { engine, run, time } = await memoryEngine();
+    const storage = engine.group('g').snapshots;
+    const left: string[] = [];
+    for (const index of unusable) {
+      const draft = { index, term: 9, logTimeMs: 0, configuration: new Uint8Array(0) };
+      left.push((await run((await run(storage.create(draft))).commit())).id);
+    }
+    const stored = async (): Promise<readonly number[]> =>
+      (await run(storage.list())).map(({ index }) => index);
+    return { ...taking(storage, time, left), stored };
+  };
+
+  t.test('but for those that members receive, which keep none from being taken', async (t) => {
+    const { take, snapshots, offered, stored } = await begun();
+    await take(10);
+    offered.add(at(snapshots.kept, 0).id);
+    for (const index of [20, 30, 40, 50]) await take(index);
+    t.same(await stored(), [50, 40, 10]);
+    offered.clear();
+    await take(51);
+    t.same(await stored(), [50, 40]);
+  });
+
+  t.test('a damaged one not before another is durable (fault B15)', async (t) => {
+    const { take, snapshots, stored, replaced } = await begun();
+    await take(10);
+    const damaged = at(snapshots.kept, 0);
+    snapshots.lose(damaged, new QuorateError('ERR_CORRUPT', { message: 'it is damaged' }));
+    snapshots.lose(damaged, new QuorateError('ERR_CORRUPT', { message: 'it is damaged' }));
+    t.same(snapshots.kept, []);
+    t.same(await stored(), [10]);
+    await take(11);
+    t.same(replaced, [damaged.id]);
+    t.same(await stored(), [11]);
+  });
+
+  t.test('one that a start could not go on from not before another is durable', async (t) => {
+    const { take, stored } = await begun([70]);
+    await take(9);
+    t.same(await stored(), [70]);
+    await take(10);
+    await take(11);
+    t.same(await stored(), [10]);
+  });
+});
+
 test('the chunks of a snapshot', async (t) => {
   const chunks = new Map<string, Uint8Array>([
     ['a', new Uint8Array(150_000).fill(1)],
@@ -246,33 +273,91 @@ test('the chunks of a snapshot', async (t) => {
 
   t.test('go on where a lost connection stopped them (schedule D9)', async (t) => {
     const world = await transfer(chunks);
-    world.failAt(1, 'ERR_UNREACHABLE');
+    world.failOnce('n1 a 65536', 'ERR_UNREACHABLE');
     world.fetcher.offer('n1', reference('a'));
     await world.time.elapse(10);
     t.equal(world.fetcher.progress?.offset, 65_536);
     world.fetcher.offer('n1', reference('a'));
     world.fetcher.offer('n1', reference('a'));
     await world.time.elapse(10);
-    t.same(world.asked, ['n1 a 0', 'n1 a 65536', 'n1 a 65536', 'n1 a 131072']);
-    t.same(await world.contents(), [chunks.get('a')]);
+    t.same(world.asked, [
+      ...['n1 a 0', 'n1 a 65536', 'n1 a 131072'],
+      ...['n1 a 65536', 'n1 a 131072'],
+    ]);
+    sameBytes(t, await world.contents(), chunks.get('a'));
   });
 
   t.test(
     'begin anew for another snapshot or leader, and are never mixed (schedule D9)',
     async (t) => {
       const world = await transfer(chunks);
-      world.failAt(1, 'ERR_UNREACHABLE');
-      world.failAt(3, 'ERR_UNREACHABLE');
+      world.failOnce('n1 a 65536', 'ERR_UNREACHABLE');
+      world.failOnce('n1 b 65536', 'ERR_UNREACHABLE');
       world.fetcher.offer('n1', reference('a'));
       await world.time.elapse(10);
       world.fetcher.offer('n1', reference('b'));
       await world.time.elapse(10);
       world.fetcher.offer('n2', reference('b'));
       await world.time.elapse(10);
-      t.same(world.asked.slice(2), ['n1 b 0', 'n1 b 65536', 'n2 b 0', 'n2 b 65536', 'n2 b 131072']);
-      t.same(await world.contents(), [chunks.get('b')]);
+      const offsets = [0, 65_536, 131_072];
+      t.same(
+        world.asked.slice(3),
+        ['n1', 'n2'].flatMap((leader) => offsets.map((offset) => `${leader} b ${offset}`)),
+      );
+      sameBytes(t, await world.contents(), chunks.get('b'));
     },
   );
+
+  const long = new Map([['c', new Uint8Array(40 * 65_536 + 1).map((_, i) => i >> 16)]]);
+
+  t.test('are asked for a few at a time, and stored in their order', async (t) => {
+    const world = await transfer(long);
+    // The later ones of a window are the first to arrive.
+    world.latencyMs = (request) => 40 - ((request * 7) % 30);
+    world.fetcher.offer('n1', reference('c'));
+    await world.time.elapse(100_000);
+    sameBytes(t, await world.contents(), long.get('c'));
+    t.equal(world.asked.length, 41, 'each of them once');
+    t.equal(world.mostUnderWay, 8);
+  });
+
+  t.test('of another leader wait until those under way have come or failed', async (t) => {
+    const world = await transfer(long);
+    world.latencyMs = () => 40;
+    world.fetcher.offer('n1', reference('c'));
+    await world.time.elapse(200);
+    world.fetcher.offer('n2', reference('c'));
+    await world.time.elapse(100_000);
+    t.equal(world.mostUnderWay, 8);
+    sameBytes(t, await world.contents(), long.get('c'));
+  });
+
+  t.test('come through a line that takes seconds for each (fault D18)', async (t) => {
+    const world = await transfer(long);
+    world.line = 8_000;
+    world.fetcher.offer('n1', reference('c'));
+    // The leader offers it again with every heartbeat.
+    for (let i = 0; i < 400 && world.stored === 0; i += 1) {
+      await world.time.elapse(1_000);
+      world.fetcher.offer('n1', reference('c'));
+    }
+    sameBytes(t, await world.contents(), long.get('c'));
+    t.ok(world.asked.length < 41 + 10, `${world.asked.length} were asked for`);
+    t.ok(world.mostUnderWay <= 2);
+  });
+
+  t.test('are asked for again from the start when one is shorter than it should be', async (t) => {
+    const world = await transfer(long);
+    world.shorten = true;
+    world.fetcher.offer('n1', reference('c'));
+    await world.time.elapse(500);
+    t.equal(world.fetcher.progress, null);
+    world.shorten = false;
+    await world.time.elapse(1_000);
+    world.fetcher.offer('n1', reference('c'));
+    await world.time.elapse(1_000);
+    sameBytes(t, await world.contents(), long.get('c'));
+  });
 
   t.test('that contradict the offer are not stored', async (t) => {
     const world = await transfer(chunks);
@@ -296,9 +381,7 @@ test('the chunks of a snapshot', async (t) => {
       },
       metrics,
       find: (id) => (id === 'a' ? snapshot : null),
-      onLost: async ({ id }) => {
-        lost.push(id);
-      },
+      onLost: ({ id }) => lost.push(id),
     });
     const request = { group: 'g', snapshotId: 'a', offset: 0 };
     await t.rejects(server.serve(request), { code: 'ERR_COMPACTED' });
@@ -441,22 +524,85 @@ async function memoryEngine(disk = memoryDisk()) {
   return { time, engine, run, disk };
 }
 
+/** Takes snapshots of an empty store, every ten entries. */
+function taking(storage: SnapshotStorage, time: VirtualTime, unusable: readonly string[] = []) {
+  const taken: number[] = [];
+  const replaced: string[] = [];
+  const offered = new Set<string>();
+  const snapshots = new Snapshots({
+    storage,
+    machine: new KVStateMachine(),
+    clock: time.clock,
+    logger: silentLogger,
+    events: new EmitterEventBus({ onListenerError: () => {}, onUnobservedFault: () => {} }),
+    origin: { nodeId: 'n1', group: 'g' },
+    found: [],
+    unusable,
+    limits: { snapshotEntries: 10, snapshotBytes: 1000, maxLogBytes: 1000 },
+    offered: () => offered,
+    onTaken: ({ index }, lost) => {
+      taken.push(index);
+      replaced.push(...lost);
+    },
+    onRemove: async () => {},
+    compact: () => {},
+  });
+  const take = async (index: number): Promise<void> => {
+    const place = { index, term: 1, logTimeMs: 0, configuration: NO_CONFIGURATION };
+    snapshots.takeIfDue(0, index, () => place);
+    await time.elapse(10);
+  };
+  return { snapshots, take, taken, replaced, offered, time };
+}
+
 /** A fetcher into a storage in memory, from peers that hold `snapshots`. */
 async function transfer(snapshots: ReadonlyMap<string, Uint8Array>) {
   const { time, engine, run } = await memoryEngine();
   const { clock } = time;
   const storage = engine.group('g').snapshots;
-  const asked: string[] = [];
-  const failures = new Map<number, 'ERR_UNREACHABLE'>();
-  const pull = async (from: string, request: SnapshotRequest): Promise<SnapshotChunk> => {
+  const failures = new Map<string, 'ERR_UNREACHABLE'>();
+  let underWay = 0;
+  let lineFreeMs = 0;
+  const after = (ms: number): Promise<void> =>
+    new Promise((resolve) => clock.after(ms, () => resolve()));
+  const world = {
+    time,
+    asked: [] as string[],
+    /** Requests that were not answered, at most. */
+    mostUnderWay: 0,
+    stored: 0,
+    latencyMs: (_request: number): number => 0,
+    /** How long the line to this node is busy with one chunk. */
+    line: 0,
+    shorten: false,
+    failOnce: (request: string, code: 'ERR_UNREACHABLE') => failures.set(request, code),
+  };
+  const answer = async (request: SnapshotRequest): Promise<SnapshotChunk> => {
     const { snapshotId, offset } = request;
-    const code = failures.get(asked.length);
-    asked.push(`${from} ${snapshotId} ${offset}`);
-    if (code !== undefined) throw new QuorateError(code, { message: 'the connection was lost' });
+    lineFreeMs = Math.max(lineFreeMs, clock.now()) + world.line;
+    await after(world.latencyMs(world.asked.length) + lineFreeMs - clock.now());
     const bytes = snapshots.get(snapshotId)!;
-    const content = bytes.slice(offset, offset + 65_536);
+    const content = bytes.slice(offset, offset + (world.shorten ? 1000 : 65_536));
     const configuration = encodeConfiguration(NO_CONFIGURATION);
     return { index: 10, term: 1, logTimeMs: 0, configuration, sizeBytes: bytes.length, content };
+  };
+  const pull: Pull = async (from, request, timeoutMs) => {
+    const name = `${from} ${request.snapshotId} ${request.offset}`;
+    const code = failures.get(name);
+    failures.delete(name);
+    world.asked.push(name);
+    if (code !== undefined) throw new QuorateError(code, { message: 'the connection was lost' });
+    underWay += 1;
+    world.mostUnderWay = Math.max(world.mostUnderWay, underWay);
+    const late = after(timeoutMs).then((): never => {
+      throw new QuorateError('ERR_TIMEOUT', { message: 'no answer in time' });
+    });
+    late.catch(() => {});
+    try {
+      return await Promise.race([answer(request), late]);
+    } finally {
+      underWay -= 1;
+    }
   };
   const fetcher = new SnapshotFetcher({
     group: 'g',
@@ -464,20 +610,22 @@ async function transfer(snapshots: ReadonlyMap<string, Uint8Array>) {
     logger: silentLogger,
     clock,
     pull,
-    onFetched: () => {},
+    onFetched: () => {
+      world.stored += 1;
+    },
   });
   const contents = async (): Promise<readonly Uint8Array[]> => {
     const found = await run(storage.list());
     const readers = await run(Promise.all(found.map(({ id }) => storage.open(id))));
-    return run(Promise.all(readers.map((reader) => reader.read(0, 1_000_000))));
+    return run(Promise.all(readers.map((reader) => reader.read(0, 10_000_000))));
   };
-  return {
-    time,
-    fetcher,
-    asked,
-    contents,
-    failAt: (request: number, code: 'ERR_UNREACHABLE') => failures.set(request, code),
-  };
+  return Object.assign(world, { fetcher, contents });
+}
+
+/** Byte by byte, which a comparison of values does far more slowly. */
+function sameBytes(t: Test, found: readonly Uint8Array[], expected: Uint8Array | undefined): void {
+  t.equal(found.length, 1);
+  t.ok(Buffer.compare(at(found, 0), expected!) === 0, 'what is stored is what was sent');
 }
 
 function at<T>(list: readonly T[], position: number): T {
