@@ -1,4 +1,10 @@
-import { type Limits, maxFrameBytes, QuorateError, unreachable } from '../base/index.js';
+import {
+  type Limits,
+  maxFrameBytes,
+  type Outcome,
+  QuorateError,
+  unreachable,
+} from '../base/index.js';
 import type { ChangeOptions, FrameConnection, Logger, Membership } from '../interfaces/index.js';
 import type { KVBackend, KVRequest } from '../store/index.js';
 import {
@@ -22,6 +28,9 @@ export interface ClientSessionOptions {
   /** Told why, when the connection is closed from here. */
   readonly onRefused: (reason: string) => void;
 }
+
+/** Why calls are aborted by the server itself. */
+const CLOSING = new Error('the server is closing');
 
 /** Calls of one connection that may wait for an answer: one client must not use up those of all. */
 const MAX_CALLS_PER_CONNECTION = 1024;
@@ -76,6 +85,14 @@ export class ClientSession {
     });
   }
 
+  /**
+   * Ends what is under way, after `drain`: each call is answered with what may be concluded. One that was
+   * proposed nowhere can be made again at another server.
+   */
+  giveUp(): void {
+    for (const call of this.#calls.values()) call.abort(CLOSING);
+  }
+
   #onHello(protocolVersion: number): void {
     if (this.#greeted) {
       this.#refuse(protocolError('a second hello'));
@@ -122,6 +139,8 @@ export class ClientSession {
       answer = await this.#carryOut(call, Math.max(1, timeoutMs), controller.signal);
     } catch (error) {
       answer = { kind: 'failure', error: this.#failureOf(error) };
+      // The client has not aborted it.
+      if (controller.signal.reason === CLOSING) answer = closing(answer.error.outcome);
     }
     this.#calls.delete(id);
     if (!this.#over) this.#sendAnswer(id, answer);
@@ -130,7 +149,7 @@ export class ClientSession {
 
   #admit(): void {
     if (this.#draining) {
-      throw new QuorateError('ERR_CLOSED', { message: 'the server is closing' });
+      throw closing('rejected').error;
     }
     if (this.#calls.size >= this.#maxCalls) {
       const message = `${this.#maxCalls} calls of this connection wait for answers`;
@@ -231,6 +250,11 @@ async function changeMembers(
   };
   if (action === 'replace') await membership.replace(id, by ?? id, options);
   else await membership[action](id, options);
+}
+
+function closing(outcome: Outcome): ClientAnswer & { readonly kind: 'failure' } {
+  const message = 'the server is closing';
+  return { kind: 'failure', error: new QuorateError('ERR_CLOSED', { message, outcome }) };
 }
 
 function protocolError(message: string): QuorateError {

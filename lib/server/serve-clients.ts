@@ -28,8 +28,8 @@ export interface ClientServer extends AsyncDisposable {
   /** Where it listens, with the port that was picked. */
   readonly address: string;
   /**
-   * Closes the port: calls under way are answered, for at most a second, then every connection is
-   * closed. The store stays open. May be called twice.
+   * Closes the port: calls under way are answered, for at most a second; then those that are left are
+   * told so, with what may be concluded, and every connection is closed. The store stays open. May be called twice.
    */
   close(): Promise<void>;
 }
@@ -120,6 +120,9 @@ class Server implements ClientServer {
     const timer = this.#clock.after(DRAIN_MS, giveUp);
     await Promise.race([drained, late]);
     timer.cancel();
+    for (const session of this.#sessions) session.giveUp();
+    // What was aborted is answered in this turn; a store that does not heed it is not waited for.
+    await new Promise<void>((resolve) => this.#clock.soon(resolve));
   }
 
   #onConnection(connection: FrameConnection, remote: string): ClientHandler {

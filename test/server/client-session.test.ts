@@ -249,6 +249,23 @@ t.test('draining refuses new calls and resolves when those under way are answere
   t.match(sent.at(-1), { id: 1, answer: { kind: 'get' } });
 });
 
+t.test('what is left when a server closes is answered with what may be concluded', async (t) => {
+  for (const outcome of ['rejected', 'unknown'] as const) {
+    const { session, sent, backend } = opened();
+    backend.before = () =>
+      new Promise((_, reject) => {
+        backend.signals.at(-1)?.addEventListener('abort', () => {
+          reject(new QuorateError('ERR_ABORTED', { message: 'the caller gave up', outcome }));
+        });
+      });
+    session.onFrame(request(1, get(1)));
+    const drained = session.drain();
+    session.giveUp();
+    await drained;
+    t.match(sent, [{ id: 1, answer: { error: { code: 'ERR_CLOSED', outcome } } }]);
+  }
+});
+
 interface Opened {
   readonly session: ClientSession;
   readonly backend: ServedBackend;
