@@ -48,7 +48,10 @@ export interface Membership {
   add(id: NodeId, options?: MemberAddressOptions): Promise<void>;
   /** Makes a learner a voter once it has caught up. */
   promote(id: NodeId, options?: ChangeOptions): Promise<void>;
-  /** A leader that is removed leads until that is committed. */
+  /**
+   * A leader that is removed leads until that is committed, with all that it had taken, and hands over.
+   * A node that was removed refuses calls as soon as it hears of no leader: ERR_NO_LEADER, `'rejected'`.
+   */
   remove(id: NodeId, options?: ChangeOptions): Promise<void>;
   /**
    * Puts `by`, which must be running, in the place of `id`: as a learner first, and in one step once

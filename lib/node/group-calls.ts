@@ -34,6 +34,8 @@ export interface GroupCallsOptions {
   readonly ask: ((peer: NodeId, call: PeerCall, timeoutMs: number) => Promise<PeerAnswer>) | null;
   /** Who leads, as far as this node knows. */
   readonly leader: () => MemberId | null;
+  /** Whether this node was a member and is none any more: no leader will come. */
+  readonly isRemoved: () => boolean;
   readonly appliedIndex: () => LogIndex;
   /** Why there is no leader, in words. */
   readonly explainNoLeader: () => string;
@@ -182,7 +184,7 @@ export class GroupCalls {
   /** There is another leader, or none: whoever waited for one tries again. */
   leaderChanged(): void {
     this.forwardedReads.leaderChanged();
-    if (this.#options.leader() !== null) this.#parked.retryAll();
+    if (!this.#isWaitUseful()) this.#parked.retryAll();
   }
 
   tick(): void {
@@ -190,7 +192,7 @@ export class GroupCalls {
     this.proposals.sweep();
     this.#reads.sweep();
     this.#parked.sweep();
-    if (this.#options.leader() !== null) this.#parked.retryDue();
+    if (!this.#isWaitUseful()) this.#parked.retryDue();
   }
 
   /**
@@ -256,7 +258,7 @@ export class GroupCalls {
   #route<T>(call: PendingCall<T>, route: Route<T>): void {
     const leader = this.#options.leader();
     const park = (): void => this.#parked.park(call, () => this.#route(call, route));
-    if (leader === null) return park();
+    if (leader === null) return this.#options.isRemoved() ? call.fail(removed()) : park();
     if (leader === this.#options.self) return route.here(call, park);
     call.outcome = 'unknown';
     this.#ask(leader, route.request, call.deadlineMs).then(
@@ -267,9 +269,16 @@ export class GroupCalls {
 
   #routeRead(call: PendingCall<LogIndex>): void {
     const leader = this.#options.leader();
-    if (leader === null) return this.#parkRead(call);
+    if (leader === null) {
+      return this.#options.isRemoved() ? call.fail(removed()) : this.#parkRead(call);
+    }
     if (leader !== this.#options.self) return this.forwardedReads.add(call);
     this.queued.read({ call, onNotLeader: () => this.#parkRead(call) });
+  }
+
+  /** Whether a leader may come, for calls that have none. */
+  #isWaitUseful(): boolean {
+    return this.#options.leader() === null && !this.#options.isRemoved();
   }
 
   #parkRead(call: PendingCall<LogIndex>): void {
@@ -312,4 +321,10 @@ export class GroupCalls {
       outcome,
     });
   }
+}
+
+/** Who asks elsewhere may be answered; whoever waits here waits in vain. */
+function removed(): QuorateError {
+  const message = 'this node was removed from the group, and hears of no leader any more';
+  return new QuorateError('ERR_NO_LEADER', { message });
 }

@@ -1,5 +1,5 @@
 import type { LogIndex, MemberId, QuorateError } from '../base/index.js';
-import type { Raft } from '../raft/index.js';
+import { type Configuration, membersOf, type Raft } from '../raft/index.js';
 import { Applier } from './applier.js';
 import { storageFailed } from './faults.js';
 import { GroupCalls } from './group-calls.js';
@@ -52,6 +52,7 @@ export function groupParts(options: GroupOptions, found: FoundGroup, core: Group
     group,
     clock,
     leader,
+    isRemoved: () => isRemoved(raft().status().configuration, self),
     appliedIndex,
     onWork: () => inbox.schedule(),
   });
@@ -81,4 +82,10 @@ export function groupParts(options: GroupOptions, found: FoundGroup, core: Group
     onApplied: (entry, result) => calls.proposals.applied(entry, result),
   });
   return { disk, applier, snapshots, calls, transfers, changes, news: new GroupNews(options) };
+}
+
+/** A node that was never a member knows of none. */
+function isRemoved(configuration: Configuration, self: MemberId): boolean {
+  const members = membersOf(configuration);
+  return members.length > 0 && !members.includes(self);
 }

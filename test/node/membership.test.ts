@@ -1,4 +1,5 @@
 import { test } from 'tap';
+import { QuorateError } from '../../lib/base/index.js';
 import type { KVStore } from '../../lib/store/index.js';
 import { failureOf, World } from './world.js';
 
@@ -144,6 +145,42 @@ test('the leader is removed under load, and the others go on (schedule E8, fault
   t.same(await missing(world, next, [...load.acknowledged, 'after']), []);
   for (const kv of stores) await world.run(kv.close());
   t.same(world.unexpected, []);
+});
+
+test('a leader that is removed leaves no call in doubt, and refuses the next (schedule E8)', async (t) => {
+  for (const isAskedItself of [true, false]) {
+    const world = new World();
+    world.network.setFaults({ delayMs: [0.5, 3] });
+    const stores = await world.openAll();
+    const leader = await world.leaderOf(stores);
+    const others = stores.filter((kv) => kv !== leader);
+    const asked = isAskedItself ? leader : others[0]!;
+    const calls: Promise<unknown>[] = [];
+    const put = (): void => {
+      calls.push(leader.put(`k${calls.length}`, 'v').catch((error: unknown) => error));
+    };
+    const { clock } = world.time;
+    for (let i = 0; i < 40; i += 1) clock.after(i, put);
+    await world.run(asked.membership.remove(leader.id));
+    await world.elapse(1000);
+    const settled = await world.run(Promise.all(calls));
+    t.equal(settled.length, 40);
+    t.same(
+      settled.filter((one) => QuorateError.is(one) && one.outcome === 'unknown'),
+      [],
+    );
+    const beganMs = clock.now();
+    for (const late of [() => leader.put('late', 'v'), () => leader.get('late')]) {
+      const refused = { code: 'ERR_NO_LEADER', outcome: 'rejected', message: /removed/ };
+      t.match(await failureOf(world.run<unknown>(late())), refused);
+    }
+    t.ok(clock.now() - beganMs < 100, 'at once');
+    const written = settled.flatMap((one, i) => (QuorateError.is(one) ? [] : `k${i}`));
+    t.ok(written.length > 5);
+    t.same(await missing(world, others[0]!, written), []);
+    for (const kv of stores) await world.run(kv.close());
+    t.same(world.unexpected, []);
+  }
 });
 
 test('a member whose disk was wiped comes back as a voter by itself (schedule E15)', async (t) => {
