@@ -91,7 +91,7 @@ function report(name: string): void {
   const { usedBytes, reservedBytes } = machine.usage;
   const now = memory();
   console.log(
-    `${name}: values ${mib(usedBytes)} in ${mib(reservedBytes)}, ` +
+    `${name}: records ${mib(usedBytes)} in ${mib(reservedBytes)}, ` +
       `heap ${mib(now.heapUsed - before.heapUsed)}, resident ${mib(now.rss - before.rss)}`,
   );
 }

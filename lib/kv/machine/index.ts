@@ -1,13 +1,16 @@
 /**
  * The key-value store as a pure machine.
  *
- *     command bytes --decode--> condition? --> tree of records --> result bytes
- *                                              (keys in order)
+ *     command bytes --decode--> condition? --> tree of leaves --> result bytes
+ *                                              (slots in the order of their keys)
  *                                                    |
- *                                              slabs of values
+ *                                              slabs of records
  *
- * Keys stand in a copy-on-write tree, values in pages of memory. A view is a clone of the tree, which
- * costs nothing, and keeps the slots it can see from being used again; a snapshot is a view written out.
+ * A record (key, value and what is known of them) is packed into one slot of a few large pages, as it
+ * stands in a snapshot. A leaf holds some hundred slots, and a copy-on-write tree the leaves: to the
+ * garbage collector a million keys are some ten thousand objects. A view is a clone of that tree, which
+ * costs nothing; it keeps the slots it can see from being used again, and a leaf that it can see is
+ * copied before it changes. A snapshot is a view written out.
  *
  * It reads no clock, waits for nothing and knows nothing of logs, nodes or networks.
  */

@@ -1,8 +1,8 @@
 import { QuorateError, unreachable } from '../../base/index.js';
 import type { CommittedCommand } from '../../interfaces/index.js';
-import { toBinaryKey } from './binary-keys.js';
 import { COMMAND_VERSION, decodeCommand } from './commands.js';
-import { emptyState, getEntry, getRange, type KVRecord, type KVState, viewOf } from './kv-state.js';
+import { emptyState, getEntry, getRange, type KVState, viewOf } from './kv-state.js';
+import type { Place } from './record-tree.js';
 import { encodeResult, type KVResult } from './results.js';
 import type { SlabUsage } from './slabs.js';
 import { snapshotChunks } from './snapshot.js';
@@ -40,9 +40,9 @@ export class KVMachine implements KVReads {
     return this.#state.tree.size;
   }
 
-  /** Memory of the values, those that only views still see included. */
+  /** Memory of the records, those that only views still see included. */
   get usage(): SlabUsage {
-    return this.#state.slabs.usage();
+    return this.#state.records.usage();
   }
 
   /**
@@ -98,42 +98,51 @@ export class KVMachine implements KVReads {
       // The message names lengths and kinds only, so it is the same on every node.
       return { kind: 'failed', code: error.code, message: error.message };
     }
-    const binaryKey = toBinaryKey(command.key);
-    const old = this.#state.tree.get(binaryKey);
-    if (command.condition !== null && command.condition.modRevision !== (old?.modRevision ?? 0)) {
+    const place = this.#state.tree.find(command.key);
+    const { condition } = command;
+    if (condition !== null && condition.modRevision !== this.#modRevisionAt(place)) {
       return { kind: 'conditionFailed', entry: getEntry(this.#state, command.key) };
     }
     switch (command.kind) {
       case 'put':
-        return this.#put(binaryKey, command.value, old);
+        return this.#put(command.key, command.value, place);
       case 'delete':
-        return this.#delete(binaryKey, old);
+        return this.#delete(place);
       default:
         return unreachable(command);
     }
   }
 
-  #put(binaryKey: string, value: Uint8Array, old: KVRecord | undefined): KVResult {
-    const state = this.#state;
-    const revision = state.revision + 1;
-    state.revision = revision;
-    state.tree.set(binaryKey, {
+  /** 0 where there is nothing. */
+  #modRevisionAt({ slot }: Place): number {
+    return slot === null ? 0 : this.#state.records.header(slot).modRevision;
+  }
+
+  #put(key: Uint8Array, value: Uint8Array, place: Place): KVResult {
+    const { tree, records, retired } = this.#state;
+    const revision = this.#state.revision + 1;
+    this.#state.revision = revision;
+    const old = place.slot === null ? null : records.header(place.slot);
+    const slot = records.add({
+      key,
+      value,
       createRevision: old?.createRevision ?? revision,
       modRevision: revision,
       version: (old?.version ?? 0) + 1,
       lease: null,
-      slot: state.slabs.put(value),
     });
-    if (old !== undefined) state.retired.retire(old.slot, old.modRevision, revision);
-    return { kind: 'put', revision, created: old === undefined };
+    tree.put(place, slot, revision);
+    if (place.slot !== null && old !== null) retired.retire(place.slot, old.modRevision, revision);
+    return { kind: 'put', revision, created: old === null };
   }
 
-  #delete(binaryKey: string, old: KVRecord | undefined): KVResult {
+  #delete(place: Place): KVResult {
     const state = this.#state;
-    if (old === undefined) return { kind: 'delete', revision: state.revision, deleted: false };
+    const { slot } = place;
+    if (slot === null) return { kind: 'delete', revision: state.revision, deleted: false };
     state.revision += 1;
-    state.tree.delete(binaryKey);
-    state.retired.retire(old.slot, old.modRevision, state.revision);
+    state.tree.delete(place, state.revision);
+    state.retired.retire(slot, state.records.header(slot).modRevision, state.revision);
     return { kind: 'delete', revision: state.revision, deleted: true };
   }
 }

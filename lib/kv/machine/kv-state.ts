@@ -1,77 +1,61 @@
-import sortedBTree from 'sorted-btree';
-import { assert } from '../../base/index.js';
-import { fromBinaryKey, toBinaryKey } from './binary-keys.js';
+import { assert, EMPTY_BYTES } from '../../base/index.js';
+import { RecordTree } from './record-tree.js';
+import { Records } from './records.js';
 import { RetiredSlots } from './retired-slots.js';
-import { ArenaSlabs, type Slot, type ValueSlabs } from './slabs.js';
+import type { Slot } from './slabs.js';
 import type { KVView, RangeQuery, RangeResult, StoredEntry } from './types.js';
-
-/** What the tree holds for a key. Never changed: trees of views share it. */
-export interface KVRecord {
-  readonly createRevision: number;
-  readonly modRevision: number;
-  readonly version: number;
-  readonly lease: string | null;
-  readonly slot: Slot;
-}
-
-/** Records by binary key, in order. `clone` is O(1): nodes are copied when one side changes them. */
-export type RecordTree = InstanceType<typeof sortedBTree.default<string, KVRecord>>;
 
 /** Everything that the commands made. */
 export interface KVState {
   revision: number;
+  readonly records: Records;
   readonly tree: RecordTree;
-  readonly slabs: ValueSlabs;
   readonly retired: RetiredSlots;
 }
 
 /** The state before the first command. */
 export function emptyState(): KVState {
-  const slabs = new ArenaSlabs();
-  const tree = new sortedBTree.default<string, KVRecord>(undefined, compareKeys);
-  return { revision: 0, tree, slabs, retired: new RetiredSlots(slabs) };
-}
-
-function compareKeys(a: string, b: string): number {
-  if (a < b) return -1;
-  return a > b ? 1 : 0;
+  const records = new Records();
+  const retired = new RetiredSlots(records);
+  const tree = new RecordTree({ records, isSeen: (since) => retired.isSeen(since) });
+  return { revision: 0, records, tree, retired };
 }
 
 /** A view with the records behind it, for snapshots. */
 export interface RecordView extends KVView {
   readonly size: number;
-  records(): IterableIterator<[string, KVRecord]>;
-  /** A view into the slabs: read at once, or copied. */
-  value(record: KVRecord): Uint8Array;
+  /** Records as they are packed, in the order of their keys: views, to be read at once, or copied. */
+  packedRecords(): IterableIterator<Uint8Array>;
 }
 
 /** Fixes the state as it is now. What is applied later frees nothing that the view can see. */
 export function viewOf(state: KVState): RecordView {
-  const { revision, slabs } = state;
+  const { revision, records } = state;
   const tree = state.tree.clone();
   const hold = state.retired.hold(revision);
-  // Behind a released view slots hold other values by and by.
+  // Behind a released view slots hold other records by and by.
   const held = (): Readable => {
     assert(hold.isHeld, 'a view is read before it is released');
-    return { tree, slabs };
+    return { tree, records };
   };
   return {
     revision,
     get: (key) => getEntry(held(), key),
     range: (query) => getRange(held(), query),
     size: tree.size,
-    records: () => tree.entries(),
-    value: (record) => held().slabs.read(record.slot),
+    *packedRecords() {
+      for (const slot of tree.from(EMPTY_BYTES)) yield held().records.packed(slot);
+    },
     release: () => hold.release(),
   };
 }
 
-type Readable = Pick<KVState, 'tree' | 'slabs'>;
+type Readable = Pick<KVState, 'tree' | 'records'>;
 
 /** What stands at `key`, copied. */
-export function getEntry(state: Readable, key: Uint8Array): StoredEntry | null {
-  const record = state.tree.get(toBinaryKey(key));
-  return record === undefined ? null : entryOf(state, key, record);
+export function getEntry({ tree, records }: Readable, key: Uint8Array): StoredEntry | null {
+  const { slot } = tree.find(key);
+  return slot === null ? null : records.entry(slot);
 }
 
 /** The first entries of a span, copied, and what is left of it. */
@@ -79,43 +63,35 @@ export function getRange(state: Readable, query: RangeQuery): RangeResult {
   const { limit, maxBytes, reverse } = query;
   const entries: StoredEntry[] = [];
   let sizeBytes = 0;
-  for (const [binaryKey, record] of recordsIn(state.tree, query)) {
-    const key = fromBinaryKey(binaryKey);
+  for (const slot of slotsIn(state, query)) {
     if (entries.length >= limit || sizeBytes >= maxBytes) {
+      const key = new Uint8Array(state.records.key(slot));
       // What comes next is known: forward it begins the rest, in reverse it ends it, itself included.
       const rest = reverse ? { from: query.from, to: withZero(key) } : { from: key, to: query.to };
       return { entries, rest };
     }
-    const entry = entryOf(state, key, record);
+    const entry = state.records.entry(slot);
     sizeBytes += entry.key.length + entry.value.length;
     entries.push(entry);
   }
   return { entries, rest: null };
 }
 
-function* recordsIn(
-  tree: RecordTree,
+function* slotsIn(
+  { tree, records }: Readable,
   { from, to, reverse }: RangeQuery,
-): Generator<[string, KVRecord], void, undefined> {
-  const first = toBinaryKey(from);
-  const end = to === null ? undefined : toBinaryKey(to);
+): Generator<Slot, void, undefined> {
   if (reverse) {
-    for (const pair of tree.entriesReversed(end, undefined, true)) {
-      if (pair[0] < first) return;
-      yield pair;
+    for (const slot of tree.before(to)) {
+      if (records.compareKey(slot, from) < 0) return;
+      yield slot;
     }
     return;
   }
-  for (const pair of tree.entries(first)) {
-    if (end !== undefined && pair[0] >= end) return;
-    yield pair;
+  for (const slot of tree.from(from)) {
+    if (to !== null && records.compareKey(slot, to) >= 0) return;
+    yield slot;
   }
-}
-
-function entryOf({ slabs }: Readable, key: Uint8Array, record: KVRecord): StoredEntry {
-  const { createRevision, modRevision, version, lease, slot } = record;
-  const value = new Uint8Array(slabs.read(slot));
-  return { key: new Uint8Array(key), value, createRevision, modRevision, version, lease };
 }
 
 function withZero(key: Uint8Array): Uint8Array {

@@ -1,5 +1,5 @@
-import { assert } from '../../base/index.js';
-import type { Slot, ValueSlabs } from './slabs.js';
+import { assert, at } from '../../base/index.js';
+import type { Slabs, Slot } from './slabs.js';
 
 /** Keeps the slots that one view can see. */
 export interface Hold {
@@ -12,29 +12,34 @@ export interface Hold {
 const FREED_PER_RELEASE = 4096;
 const FREED_PER_CHANGE = 8;
 
-/** Places at the head of the queue that are given back at once. */
-const HEAD_MAX = 65_536;
+/** Slots that wait are kept in blocks: one array of a million would be copied when it grows. */
+const BLOCK_SLOTS = 4096;
+
+interface Block {
+  readonly slots: Slot[];
+  /** Beside each slot: the revision at which its record was gone. */
+  readonly untils: number[];
+}
 
 /**
- * Frees the slots of replaced and deleted values, later where a view may still read them.
+ * Frees the slots of replaced and deleted records, later where a view may still read them.
  *
- * A value written at revision `from` and gone at revision `until` is seen by the views of revisions
+ * A record written at revision `from` and gone at revision `until` is seen by the views of revisions
  * in [from, until). Without such a view the slot is freed at once. Otherwise it waits, in the order of
  * `until`, for the oldest view to be released, and is then freed by that or by a later change.
  */
 export class RetiredSlots {
-  readonly #slabs: ValueSlabs;
+  readonly #slabs: Pick<Slabs, 'free'>;
   /** How many views are held, by revision. Revisions never go down, so the first is the oldest. */
   readonly #held = new Map<number, number>();
-  /** The queue of slots that wait, from `#head` on, and beside each when its value was gone. */
-  readonly #slots: Slot[] = [];
-  readonly #untils: number[] = [];
+  /** The queue of slots that wait: the first block from `#head` on, then the others. */
+  readonly #blocks: Block[] = [];
   #head = 0;
   /** Of the views that are held; infinite without any. */
   #oldest = Number.POSITIVE_INFINITY;
   #newest = -1;
 
-  constructor(slabs: ValueSlabs) {
+  constructor(slabs: Pick<Slabs, 'free'>) {
     this.#slabs = slabs;
   }
 
@@ -57,15 +62,26 @@ export class RetiredSlots {
     };
   }
 
-  /** Takes over a slot whose value was written at `from` and is gone at `until`. */
+  /** Whether a view may show what was made at revision `from` and is still there. */
+  isSeen(from: number): boolean {
+    return this.#held.size > 0 && this.#newest >= from;
+  }
+
+  /** Takes over a slot whose record was written at `from` and is gone at `until`. */
   retire(slot: Slot, from: number, until: number): void {
-    if (this.#held.size === 0 || this.#newest < from) {
-      this.#slabs.free(slot);
-    } else {
-      this.#slots.push(slot);
-      this.#untils.push(until);
-    }
+    if (this.isSeen(from)) this.#keep(slot, until);
+    else this.#slabs.free(slot);
     this.#free(FREED_PER_CHANGE);
+  }
+
+  #keep(slot: Slot, until: number): void {
+    let block = this.#blocks.at(-1);
+    if (block === undefined || block.slots.length === BLOCK_SLOTS) {
+      block = { slots: [], untils: [] };
+      this.#blocks.push(block);
+    }
+    block.slots.push(slot);
+    block.untils.push(until);
   }
 
   #release(revision: number): void {
@@ -82,16 +98,16 @@ export class RetiredSlots {
   }
 
   #free(limit: number): void {
-    const end = Math.min(this.#head + limit, this.#slots.length);
-    while (this.#head < end && (this.#untils[this.#head] ?? 0) <= this.#oldest) {
-      const slot = this.#slots[this.#head];
-      assert(slot !== undefined, 'a slot waits at the head of the queue');
+    for (let freed = 0; freed < limit; freed += 1) {
+      const block = this.#blocks[0];
+      const slot = block?.slots[this.#head];
+      if (block === undefined || slot === undefined) return;
+      if (at(block.untils, this.#head) > this.#oldest) return;
       this.#slabs.free(slot);
       this.#head += 1;
+      if (this.#head < block.slots.length) continue;
+      this.#blocks.shift();
+      this.#head = 0;
     }
-    if (this.#head < HEAD_MAX && this.#head < this.#slots.length) return;
-    this.#slots.splice(0, this.#head);
-    this.#untils.splice(0, this.#head);
-    this.#head = 0;
   }
 }

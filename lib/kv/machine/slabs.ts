@@ -1,47 +1,58 @@
 import { assert } from '../../base/index.js';
 
-/** Names a stored value: a safe integer, reused after `free`. */
+/** Names a stored record: an integer of 32 bits, reused after `free`. */
 export type Slot = number;
 
-/** Memory of a store's values. */
+/** Memory of a store's records. */
 export interface SlabUsage {
-  /** Bytes of the values themselves. */
+  /** Bytes of the records themselves, with keys and values. */
   readonly usedBytes: number;
   /** Bytes taken from the runtime for them. */
   readonly reservedBytes: number;
   readonly slotCount: number;
 }
 
+/** Memory that slots lie in, to be read and written at their offsets. */
+export interface Region {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+}
+
 /**
- * Keeps values by slot, so that many values are few objects to the garbage collector.
+ * Keeps records by slot, so that many records are few objects to the garbage collector.
  *
- * Contract: `put` copies. `read` gives a view that nobody changes until the slot is freed. A slot
- * is freed once; memory of freed slots is reused, and given back when a whole page is free.
+ * Contract: `take` gives `length` bytes, whatever they hold, that belong to the slot until it is freed.
+ * A slot is freed once; memory of freed slots is reused, and given back when a whole page is free.
  */
-export interface ValueSlabs {
-  put(value: Uint8Array): Slot;
-  read(slot: Slot): Uint8Array;
+export interface Slabs {
+  take(length: number): Slot;
+  /** Where the slot lies, with others: from `offset(slot)` on, `length(slot)` bytes are its own. */
+  region(slot: Slot): Region;
+  offset(slot: Slot): number;
+  length(slot: Slot): number;
   free(slot: Slot): void;
   usage(): SlabUsage;
 }
 
 const PAGE_BYTES = 256 * 1024;
 const SLOT_UNIT_BYTES = 16;
-/** Values up to this share pages; larger ones have memory of their own. */
+/** Records up to this share pages; larger ones have memory of their own. */
 const MAX_SHARED_BYTES = PAGE_BYTES / 4;
 /** Slots of the smallest class in one page: a slot is page * this + place. */
 const PLACES = PAGE_BYTES / SLOT_UNIT_BYTES;
+/** So that slots are integers of 32 bits, which arrays hold without an object for each: 32 GiB. */
+const MAX_PAGES = 2 ** 31 / PLACES;
 /** In `lengths`: the place is free, and the lower bits are the next free place. */
 const FREE = 0x8000_0000;
 const NO_PLACE = FREE - 1;
 
 /** One page, cut into slots of one size. */
 interface Page {
-  readonly memory: Uint8Array;
+  readonly region: Region;
   readonly sizeClass: number;
   readonly slotBytes: number;
   readonly places: number;
-  /** By place: the value's length, or FREE and the next free place. */
+  /** By place: the record's length, or FREE and the next free place. */
   readonly lengths: Uint32Array;
   /** Head of the list of freed places, or NO_PLACE. */
   freed: number;
@@ -52,40 +63,43 @@ interface Page {
 }
 
 /** Slabs in pages of 256 KiB, each cut into slots of one size; a slot wastes at most a fifth. */
-export class ArenaSlabs implements ValueSlabs {
+export class ArenaSlabs implements Slabs {
   readonly #pages: (Page | null)[] = [];
   readonly #freePageIds: number[] = [];
   /** By size class: ids of pages with a free place; the last one is filled next. */
   readonly #roomy: number[][] = [];
-  readonly #large: (Uint8Array | null)[] = [];
+  readonly #large: (Region | null)[] = [];
   readonly #freeLargeIds: number[] = [];
   /** One empty page is kept: a store that breathes at a page's edge does not allocate each time. */
-  #spare: Uint8Array | null = null;
+  #spare: Region | null = null;
   #usedBytes = 0;
   #reservedBytes = 0;
   #slotCount = 0;
 
-  put(value: Uint8Array): Slot {
-    this.#usedBytes += value.length;
+  take(length: number): Slot {
+    this.#usedBytes += length;
     this.#slotCount += 1;
-    if (value.length > MAX_SHARED_BYTES) return this.#putLarge(value);
-    const sizeClass = sizeClassOf(value.length);
+    if (length > MAX_SHARED_BYTES) return this.#takeLarge(length);
+    const sizeClass = sizeClassOf(length);
     const id = this.#roomy[sizeClass]?.at(-1) ?? this.#addPage(sizeClass);
     const page = this.#page(id);
     const place = takePlace(page);
-    page.lengths[place] = value.length;
-    page.memory.set(value, place * page.slotBytes);
+    page.lengths[place] = length;
     if (page.used === page.places) this.#roomy[sizeClass]?.pop();
     return id * PLACES + place;
   }
 
-  read(slot: Slot): Uint8Array {
-    if (slot < 0) return this.#largeValue(slot);
-    const place = slot % PLACES;
-    const page = this.#page((slot - place) / PLACES);
-    const length = lengthAt(page, place);
-    const start = place * page.slotBytes;
-    return page.memory.subarray(start, start + length);
+  region(slot: Slot): Region {
+    return slot < 0 ? this.#largeRegion(slot) : this.#page(pageOf(slot)).region;
+  }
+
+  offset(slot: Slot): number {
+    return slot < 0 ? 0 : placeOf(slot) * this.#page(pageOf(slot)).slotBytes;
+  }
+
+  length(slot: Slot): number {
+    if (slot < 0) return this.#largeRegion(slot).bytes.length;
+    return lengthAt(this.#page(pageOf(slot)), placeOf(slot));
   }
 
   free(slot: Slot): void {
@@ -94,8 +108,8 @@ export class ArenaSlabs implements ValueSlabs {
       this.#freeLarge(slot);
       return;
     }
-    const place = slot % PLACES;
-    const id = (slot - place) / PLACES;
+    const place = placeOf(slot);
+    const id = pageOf(slot);
     const page = this.#page(id);
     this.#usedBytes -= lengthAt(page, place);
     if (page.used === page.places) this.#roomy[page.sizeClass]?.push(id);
@@ -120,11 +134,12 @@ export class ArenaSlabs implements ValueSlabs {
   }
 
   #addPage(sizeClass: number): number {
-    const memory = this.#spare ?? new Uint8Array(PAGE_BYTES);
+    const region = this.#spare ?? newRegion(PAGE_BYTES);
     if (this.#spare === null) this.#reservedBytes += PAGE_BYTES;
     this.#spare = null;
     const id = this.#freePageIds.pop() ?? this.#pages.length;
-    this.#pages[id] = cutPage(memory, sizeClass);
+    assert(id < MAX_PAGES, 'a slot is an integer of 32 bits');
+    this.#pages[id] = cutPage(region, sizeClass);
     const roomy = this.#roomy[sizeClass];
     if (roomy === undefined) this.#roomy[sizeClass] = [id];
     else roomy.push(id);
@@ -138,25 +153,25 @@ export class ArenaSlabs implements ValueSlabs {
     roomy?.splice(at, 1);
     this.#pages[id] = null;
     this.#freePageIds.push(id);
-    if (this.#spare === null) this.#spare = page.memory;
+    if (this.#spare === null) this.#spare = page.region;
     else this.#reservedBytes -= PAGE_BYTES;
   }
 
-  #putLarge(value: Uint8Array): Slot {
+  #takeLarge(length: number): Slot {
     const id = this.#freeLargeIds.pop() ?? this.#large.length;
-    this.#large[id] = new Uint8Array(value);
-    this.#reservedBytes += value.length;
+    this.#large[id] = newRegion(length);
+    this.#reservedBytes += length;
     return -1 - id;
   }
 
-  #largeValue(slot: Slot): Uint8Array {
-    const value = this.#large[-1 - slot];
-    assert(value !== null && value !== undefined, 'the slot is in use');
-    return value;
+  #largeRegion(slot: Slot): Region {
+    const region = this.#large[-1 - slot];
+    assert(region !== null && region !== undefined, 'the slot is in use');
+    return region;
   }
 
   #freeLarge(slot: Slot): void {
-    const { length } = this.#largeValue(slot);
+    const { length } = this.#largeRegion(slot).bytes;
     this.#large[-1 - slot] = null;
     this.#freeLargeIds.push(-1 - slot);
     this.#usedBytes -= length;
@@ -164,11 +179,24 @@ export class ArenaSlabs implements ValueSlabs {
   }
 }
 
-function cutPage(memory: Uint8Array, sizeClass: number): Page {
+function newRegion(length: number): Region {
+  const bytes = new Uint8Array(length);
+  return { bytes, view: new DataView(bytes.buffer) };
+}
+
+function pageOf(slot: Slot): number {
+  return Math.floor(slot / PLACES);
+}
+
+function placeOf(slot: Slot): number {
+  return slot % PLACES;
+}
+
+function cutPage(region: Region, sizeClass: number): Page {
   const slotBytes = slotBytesOf(sizeClass);
   const places = Math.floor(PAGE_BYTES / slotBytes);
   const lengths = new Uint32Array(places);
-  return { memory, sizeClass, slotBytes, places, lengths, freed: NO_PLACE, fresh: 0, used: 0 };
+  return { region, sizeClass, slotBytes, places, lengths, freed: NO_PLACE, fresh: 0, used: 0 };
 }
 
 function takePlace(page: Page): number {

@@ -1,20 +1,11 @@
-import {
-  assert,
-  ByteWriter,
-  copyBytes,
-  EMPTY_BYTES,
-  encodeUtf8,
-  writeU64,
-} from '../../base/index.js';
-import { MAX_KEY_BYTES } from './commands.js';
-import type { KVRecord, RecordView } from './kv-state.js';
+import { ByteWriter, copyBytes } from '../../base/index.js';
+import type { RecordView } from './kv-state.js';
 
 /*
  * Snapshot, format 1, integers little-endian:
  *
  *   header   u32 magic 'QKVS' · u16 format (1) · u16 zero · u64 revision
- *   record   u8 1 · u64 createRevision · u64 modRevision · u64 version · u16 key length ·
- *            u32 value length · u8 lease length (0: none) · key · lease · value
+ *   record   as in `records.ts`
  *   end      u8 2 · u64 record count
  *
  * Records stand in the order of their keys. The same state gives the same bytes.
@@ -23,17 +14,16 @@ import type { KVRecord, RecordView } from './kv-state.js';
 export const MAGIC = 0x53564b51;
 export const FORMAT = 1;
 export const HEADER_BYTES = 16;
-export const RECORD = 1;
-export const RECORD_HEADER_BYTES = 32;
 export const END = 2;
 export const END_BYTES = 9;
 
-const MAX_LEASE_BYTES = 255;
-
 const CHUNK_BYTES = 64 * 1024;
 
+/** What of a view a snapshot is made of. */
+export type SnapshotSource = Pick<RecordView, 'revision' | 'size' | 'packedRecords' | 'release'>;
+
 /** Yields a view as chunks of 64 KiB, the last one shorter, and releases it when iteration ends. */
-export function snapshotChunks(view: RecordView): IterableIterator<Uint8Array> {
+export function snapshotChunks(view: SnapshotSource): IterableIterator<Uint8Array> {
   const chunks = intoChunks(piecesOf(view));
   const next = (): IteratorResult<Uint8Array> => {
     const step = chunks.next();
@@ -50,40 +40,11 @@ export function snapshotChunks(view: RecordView): IterableIterator<Uint8Array> {
 }
 
 /** What the snapshot is made of. A piece is used up before the next is asked for. */
-function* piecesOf(view: RecordView): Generator<Uint8Array, void, undefined> {
+function* piecesOf(view: SnapshotSource): Generator<Uint8Array, void, undefined> {
   const header = new ByteWriter(HEADER_BYTES);
   yield header.u32(MAGIC).u16(FORMAT).u16(0).u64(view.revision).finish();
-  const headers = new RecordHeaders();
-  for (const [key, record] of view.records()) {
-    const value = view.value(record);
-    yield headers.write(key, record, value.length);
-    yield value;
-  }
+  yield* view.packedRecords();
   yield new ByteWriter(END_BYTES).u8(END).u64(view.size).finish();
-}
-
-/** Packs records up to their values, each over the one before. */
-class RecordHeaders {
-  readonly #bytes = new Uint8Array(RECORD_HEADER_BYTES + MAX_KEY_BYTES + MAX_LEASE_BYTES);
-  readonly #view = new DataView(this.#bytes.buffer);
-
-  write(key: string, record: KVRecord, valueLength: number): Uint8Array {
-    const lease = record.lease === null ? EMPTY_BYTES : encodeUtf8(record.lease);
-    assert(lease.length <= MAX_LEASE_BYTES, 'the name of a lease fits its length');
-    this.#view.setUint8(0, RECORD);
-    writeU64(this.#view, 1, record.createRevision);
-    writeU64(this.#view, 9, record.modRevision);
-    writeU64(this.#view, 17, record.version);
-    this.#view.setUint16(25, key.length, true);
-    this.#view.setUint32(27, valueLength, true);
-    this.#view.setUint8(31, lease.length);
-    for (let i = 0; i < key.length; i += 1) {
-      this.#bytes[RECORD_HEADER_BYTES + i] = key.charCodeAt(i);
-    }
-    const leaseAt = RECORD_HEADER_BYTES + key.length;
-    this.#bytes.set(lease, leaseAt);
-    return this.#bytes.subarray(0, leaseAt + lease.length);
-  }
 }
 
 /** Copies pieces into full chunks, each with memory of its own. */
