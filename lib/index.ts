@@ -66,5 +66,5 @@ export * from './node/define-state-machine.js';
 export type { GroupEnd, NodeOptions, QueryOptions, RaftNode, WaitOptions } from './node/index.js';
 export { type LineLoggerOptions, type LogLevel, lineLogger } from './observe/index.js';
 export type * from './store/index.js';
-export { bytes, json, utf8 } from './store/index.js';
+export { bytes, json, saveSnapshot, utf8 } from './store/index.js';
 export { TIMING_PRESETS, type TimingOptions, type TimingPreset } from './timing/index.js';

@@ -10,7 +10,7 @@ import type {
   Timer,
   TransferResult,
 } from '../interfaces/index.js';
-import type { CallOptions, KVBackend, KVRequest, KVResponse } from '../store/index.js';
+import type { CallOptions, KVBackend, KVRequest, KVResponse, SavedPart } from '../store/index.js';
 import type { ClientAnswer, ClientCall, MemberRequest } from '../wire/index.js';
 import { CallScope } from './call-scope.js';
 import { addressOfCursor, cursorAt, cursorWithin } from './cursors.js';
@@ -90,6 +90,7 @@ export class RemoteBackend implements KVBackend {
         answer.kind !== 'ready' &&
         answer.kind !== 'member' &&
         answer.kind !== 'transfer' &&
+        answer.kind !== 'save' &&
         answer.kind !== 'failure',
       'a request of the store has an answer of the store',
     );
@@ -100,6 +101,15 @@ export class RemoteBackend implements KVBackend {
     const answer = await this.#ask({ kind: 'transfer', to }, options);
     assert(answer.kind === 'transfer', 'a transfer is answered by one');
     return { leader: answer.leader };
+  }
+
+  async savePart(cursor: string | null, options: CallOptions): Promise<SavedPart> {
+    const answer =
+      cursor === null
+        ? await this.#ask({ kind: 'save', cursor }, options)
+        : await this.#askAt(cursor, (within) => ({ kind: 'save', cursor: within }), options);
+    assert(answer.kind === 'save', 'a part of a state is what was asked for');
+    return answer.part;
   }
 
   status(): NodeStatus {
@@ -123,13 +133,21 @@ export class RemoteBackend implements KVBackend {
   #carryOut(request: KVRequest, options: CallOptions): Promise<ClientAnswer> {
     if (request.kind === 'release') return this.#release(request.cursor, options);
     if (request.kind !== 'range' || request.cursor === null) return this.#ask(request, options);
-    const address = addressOfCursor(request.cursor);
+    return this.#askAt(request.cursor, (cursor) => ({ ...request, cursor }), options);
+  }
+
+  /** Asks the server that holds what the cursor stands for. */
+  async #askAt(
+    cursor: string,
+    callWith: (within: string) => ClientCall,
+    options: CallOptions,
+  ): Promise<ClientAnswer> {
+    const address = addressOfCursor(cursor);
     if (address !== null && this.#endpoints.has(address)) {
-      const inner = { ...request, cursor: cursorWithin(request.cursor) };
-      return this.#ask(inner, options, address);
+      return await this.#ask(callWith(cursorWithin(cursor)), options, address);
     }
     const message = 'the cursor was made by no server that is known here';
-    return Promise.reject(new QuorateError('ERR_COMPACTED', { message }));
+    throw new QuorateError('ERR_COMPACTED', { message });
   }
 
   /** Told once, and only to a server that listens: nobody waits for it. */
@@ -192,9 +210,7 @@ export class RemoteBackend implements KVBackend {
     scope.check(`${address} was reached too late`);
     const { remainingMs: timeoutMs, signal } = scope;
     const answer = await connection.call(call, { timeoutMs, signal });
-    if (answer.kind !== 'range' || answer.cursor === null) return answer;
-    // The view is held by this server and by no other.
-    return { ...answer, cursor: cursorAt(address, answer.cursor) };
+    return answerAt(address, answer);
   }
 
   #chooseNext(address: string, error: QuorateError): void {
@@ -303,4 +319,16 @@ export class RemoteBackend implements KVBackend {
     // It serves whoever uses the client; it is no reason to stay.
     this.#statusTimer.keepAlive(false);
   }
+}
+
+/** What a cursor stands for is held by this server and by no other. */
+function answerAt(address: string, answer: ClientAnswer): ClientAnswer {
+  if (answer.kind === 'range' && answer.cursor !== null) {
+    return { ...answer, cursor: cursorAt(address, answer.cursor) };
+  }
+  if (answer.kind === 'save' && answer.part.cursor !== null) {
+    const { part } = answer;
+    return { kind: 'save', part: { ...part, cursor: cursorAt(address, answer.part.cursor) } };
+  }
+  return answer;
 }

@@ -42,6 +42,7 @@ function isRepeatable(call: ClientCall): boolean {
     case 'status':
     case 'ready':
     case 'range':
+    case 'save':
       return true;
     default:
       return false;

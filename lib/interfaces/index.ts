@@ -25,6 +25,7 @@ export type * from './metrics.js';
 export type * from './network-transport.js';
 export type * from './node-status.js';
 export type * from './random.js';
+export type * from './saved-snapshot.js';
 export type * from './snapshot-storage.js';
 export type * from './state-machine.js';
 export type * from './state-storage.js';

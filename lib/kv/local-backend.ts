@@ -1,7 +1,14 @@
-import { type NodeId, QuorateError, toHex, unreachable } from '../base/index.js';
+import {
+  type Limits,
+  maxFrameBytes,
+  type NodeId,
+  QuorateError,
+  toHex,
+  unreachable,
+} from '../base/index.js';
 import type { EventBus, Membership, NodeStatus, TransferResult } from '../interfaces/index.js';
 import type { Group, GroupEnd, Host } from '../node/index.js';
-import type { CallOptions, KVBackend, KVRequest, KVResponse } from '../store/index.js';
+import type { CallOptions, KVBackend, KVRequest, KVResponse, SavedPart } from '../store/index.js';
 import type { KVStateMachine } from './kv-state-machine.js';
 import {
   COMMAND_VERSION,
@@ -10,6 +17,7 @@ import {
   type KVCommand,
   type KVResult,
 } from './machine/index.js';
+import { OpenSaves } from './saves.js';
 import { OpenViews } from './views.js';
 
 export interface LocalBackendOptions {
@@ -27,6 +35,15 @@ export interface LocalBackendOptions {
  */
 const MAX_PAGE_BYTES = 16 * 1024;
 
+/** Of a state that is being saved: few enough round trips, and far from what a frame holds. */
+const MAX_PART_BYTES = 256 * 1024;
+/** What a part says beside its content; a configuration is the longest of it. */
+const PART_ALLOWANCE_BYTES = 32 * 1024;
+
+function maxPartBytes(limits: Limits): number {
+  return Math.min(MAX_PART_BYTES, maxFrameBytes(limits) - PART_ALLOWANCE_BYTES);
+}
+
 type ReadRequest = KVRequest & { readonly kind: 'get' | 'range' };
 
 /** Carries requests out on this node: writes by way of the leader, reads from what is applied here. */
@@ -34,16 +51,15 @@ export class LocalBackend implements KVBackend {
   readonly #options: LocalBackendOptions;
   readonly #membership: Membership;
   readonly #views: OpenViews;
+  readonly #saves: OpenSaves;
 
   constructor(options: LocalBackendOptions) {
     this.#options = options;
     this.#membership = options.host.membership(options.group);
     const { clock, random, limits } = options.host.settings;
-    this.#views = new OpenViews({
-      clock,
-      maxOpenViews: limits.maxOpenViews,
-      instance: toHex(random.bytes(8)),
-    });
+    const instance = toHex(random.bytes(8));
+    this.#views = new OpenViews({ clock, maxOpenViews: limits.maxOpenViews, instance });
+    this.#saves = new OpenSaves({ clock, maxPartBytes: maxPartBytes(limits), instance });
   }
 
   get id(): NodeId {
@@ -84,7 +100,22 @@ export class LocalBackend implements KVBackend {
 
   async close(): Promise<void> {
     this.#views.close();
+    this.#saves.close();
     await this.#options.close();
+  }
+
+  async savePart(cursor: string | null, options: CallOptions): Promise<SavedPart> {
+    const { group, machine } = this.#options;
+    group.calls.checkOpen();
+    if (cursor !== null) return await this.#saves.next(cursor);
+    this.#saves.checkRoom();
+    await group.calls.readBarrier(options);
+    group.calls.checkOpen();
+    this.#saves.checkRoom();
+    // All of one turn: what the state says of itself is what it holds (schedule D15).
+    const { draft, chunks } = group.snapshots.capture();
+    const { revision, size: keyCount } = machine.machine;
+    return await this.#saves.begin({ ...draft, group: group.id, revision, keyCount }, chunks);
   }
 
   async execute(request: KVRequest, options: CallOptions): Promise<KVResponse> {
@@ -129,6 +160,7 @@ export class LocalBackend implements KVBackend {
         return this.#firstPage(request);
       case 'release':
         this.#views.release(request.cursor);
+        this.#saves.release(request.cursor);
         return { kind: 'release' };
       default:
         return unreachable(request);

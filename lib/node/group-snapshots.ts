@@ -12,6 +12,7 @@ import type {
   Logger,
   Metrics,
   SnapshotDescription,
+  SnapshotDraft,
   SnapshotStorage,
   StateMachine,
 } from '../interfaces/index.js';
@@ -25,7 +26,7 @@ import {
 import type { SnapshotChunk, SnapshotRequest } from '../wire/index.js';
 import { asFault } from './faults.js';
 import { type Pull, SnapshotFetcher, SnapshotServer } from './snapshot-transfer.js';
-import { restoreFrom, Snapshots, type SnapshotsOptions } from './snapshots.js';
+import { draftOf, restoreFrom, Snapshots, type SnapshotsOptions } from './snapshots.js';
 
 export interface GroupSnapshotsOptions {
   readonly group: GroupId;
@@ -97,6 +98,19 @@ export class GroupSnapshots {
     const raft = this.#options.raft();
     const { logBytes, appliedIndex } = raft;
     this.#own.takeIfDue(logBytes, appliedIndex, () => raft.snapshotPosition());
+  }
+
+  /**
+   * The state as it is now, with what it says of itself. To be called between applies, as after a read
+   * barrier; whoever takes the chunks leaves them, read or not. ERR_BUSY while another state is on its
+   * way in, or the node stops.
+   */
+  capture(): { readonly draft: SnapshotDraft; readonly chunks: AsyncIterable<Uint8Array> } {
+    const { raft, machine } = this.#options;
+    if (this.#restores > 0 || this.#isStopped) {
+      throw new QuorateError('ERR_BUSY', { message: 'a snapshot is being installed' });
+    }
+    return { draft: draftOf(raft().snapshotPosition()), chunks: machine.snapshot() };
   }
 
   /** Pulls what the leader offers; called again with every offer. */

@@ -260,6 +260,12 @@ async function* chunksOf(reader: SnapshotReader): AsyncGenerator<Uint8Array, voi
   }
 }
 
-function draftOf({ index, term, logTimeMs, configuration }: SnapshotPosition): SnapshotDraft {
+/** What a snapshot that is taken at `position` says of itself. */
+export function draftOf({
+  index,
+  term,
+  logTimeMs,
+  configuration,
+}: SnapshotPosition): SnapshotDraft {
   return { index, term, logTimeMs, configuration: encodeConfiguration(configuration) };
 }

@@ -6,7 +6,7 @@ import {
   unreachable,
 } from '../base/index.js';
 import type { ChangeOptions, FrameConnection, Logger, Membership } from '../interfaces/index.js';
-import type { KVBackend, KVRequest } from '../store/index.js';
+import type { CallOptions, KVBackend, KVRequest, SavedPart } from '../store/index.js';
 import {
   CLIENT_PROTOCOL_VERSION,
   type ClientAnswer,
@@ -45,6 +45,8 @@ export class ClientSession {
   readonly #maxCalls: number;
   /** By the id of the call; aborted when the client is gone. */
   readonly #calls = new Map<number, AbortController>();
+  /** Cursors of states that this client has not read to their end. */
+  readonly #saves = new Set<string>();
   #greeted = false;
   #draining = false;
   #over = false;
@@ -74,6 +76,7 @@ export class ClientSession {
   onClose(reason: string): void {
     this.#over = true;
     for (const call of this.#calls.values()) call.abort(new Error(`the client is gone: ${reason}`));
+    this.#releaseSaves();
   }
 
   /** Refuses further calls, and resolves when those under way are answered. */
@@ -172,6 +175,8 @@ export class ClientSession {
         const { leader } = await backend.transferLeadership(call.to, { timeoutMs, signal });
         return { kind: 'transfer', leader };
       }
+      case 'save':
+        return { kind: 'save', part: await this.#save(call.cursor, { timeoutMs, signal }) };
       case 'get':
       case 'put':
       case 'delete':
@@ -181,6 +186,25 @@ export class ClientSession {
       default:
         return unreachable(call);
     }
+  }
+
+  /** What is being saved is held for this client: it goes with the connection. */
+  async #save(cursor: string | null, options: CallOptions): Promise<SavedPart> {
+    if (cursor !== null) this.#saves.delete(cursor);
+    const part = await this.#options.backend.savePart(cursor, options);
+    if (part.cursor !== null) this.#saves.add(part.cursor);
+    if (this.#over) this.#releaseSaves();
+    return part;
+  }
+
+  #releaseSaves(): void {
+    for (const cursor of this.#saves) {
+      this.#options.backend.execute({ kind: 'release', cursor }, {}).catch((error: unknown) => {
+        const fields = { event: 'server.saveNotReleased', error };
+        this.#options.logger.debug(fields, 'A state that was being saved is dropped later.');
+      });
+    }
+    this.#saves.clear();
   }
 
   async #execute(
@@ -232,6 +256,7 @@ export class ClientSession {
   #end(reason: string): void {
     if (this.#over) return;
     this.#over = true;
+    this.#releaseSaves();
     this.#options.onRefused(reason);
     this.#options.connection.close();
   }

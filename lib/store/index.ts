@@ -12,4 +12,5 @@ export { bytes, json, utf8 } from './codecs.js';
 export { successorOfPrefix } from './keys.js';
 export { backendOf, createKVStore } from './kv-store.js';
 export { ListedMembership } from './listed-membership.js';
+export { type SnapshotSaved, saveSnapshot } from './save-snapshot.js';
 export type * from './types.js';

@@ -1,4 +1,4 @@
-import type { NodeId, QuorateError } from '../base/index.js';
+import type { GroupId, LogIndex, NodeId, QuorateError, Term } from '../base/index.js';
 import type { EventBus, Membership, NodeStatus, TransferResult } from '../interfaces/index.js';
 
 /** Turns a value into bytes and back. Both sides throw ERR_ENCODING for what does not fit. */
@@ -225,6 +225,27 @@ export type KVResponse =
     }
   | { readonly kind: 'release' };
 
+/** A state that is being saved. */
+export interface SavedState {
+  readonly group: GroupId;
+  /** The state holds everything up to and including this entry. */
+  readonly index: LogIndex;
+  readonly term: Term;
+  /** `logTimeMs` of that entry. */
+  readonly logTimeMs: number;
+  /** The configuration in force there, as its entry's payload. */
+  readonly configuration: Uint8Array;
+  readonly revision: Revision;
+  readonly keyCount: number;
+}
+
+/** A part of it. */
+export interface SavedPart extends SavedState {
+  readonly content: Uint8Array;
+  /** For the next part, or null after the last. */
+  readonly cursor: string | null;
+}
+
 /** Carries requests out. Rejects with `QuorateError` only. */
 export interface KVBackend {
   readonly id: NodeId;
@@ -236,6 +257,11 @@ export interface KVBackend {
   readonly maxValueBytes: number;
   /** Settles before the deadline of the call; its rejection says what may be concluded. */
   execute(request: KVRequest, options: CallOptions): Promise<KVResponse>;
+  /**
+   * The next part of the state that `cursor` names; with null, the first of the state as it is after the
+   * call began. One that is not held any more is ERR_COMPACTED; what is not read to its end is released.
+   */
+  savePart(cursor: string | null, options: CallOptions): Promise<SavedPart>;
   /** As the store's; null for whoever is most caught up. */
   transferLeadership(to: NodeId | null, options: CallOptions): Promise<TransferResult>;
   /** As the store's. */

@@ -1,6 +1,6 @@
 import { assert, type NodeId, type QuorateError, unreachable } from '../base/index.js';
 import type { NodeStatus } from '../interfaces/index.js';
-import type { KVRequest, KVResponse } from '../store/types.js';
+import type { KVRequest, KVResponse, SavedPart } from '../store/types.js';
 import {
   decodeWith,
   digitsOrNullIn,
@@ -28,6 +28,7 @@ import {
   memberRequestToWire,
 } from './member-request.js';
 import { nodeStatusFromWire, nodeStatusToWire } from './node-status.js';
+import { type SaveRequest, savedPartFromWire, savedPartToWire, saveFromWire } from './save.js';
 
 /** What a client asks beside the requests of the store. */
 export type ClientCall =
@@ -35,6 +36,7 @@ export type ClientCall =
   | MemberRequest
   /** Hand leadership to `to`, or to whoever is most caught up. */
   | { readonly kind: 'transfer'; readonly to: NodeId | null }
+  | SaveRequest
   | { readonly kind: 'status' }
   | { readonly kind: 'ready' };
 
@@ -45,6 +47,7 @@ export type ClientAnswer =
   | { readonly kind: 'ready' }
   | { readonly kind: 'member' }
   | { readonly kind: 'transfer'; readonly leader: NodeId }
+  | { readonly kind: 'save'; readonly part: SavedPart }
   | { readonly kind: 'failure'; readonly error: QuorateError };
 
 /** The first frame of a client is a `hello`, every other one a `request`. */
@@ -149,6 +152,8 @@ function callToWire(call: ClientCall): quorate.v1.ClientRequest.$Properties {
       return { ready: {} };
     case 'member':
       return { member: memberRequestToWire(call) };
+    case 'save':
+      return { save: { cursor: call.cursor } };
     case 'transfer':
       return { transfer: { to: call.to ?? '' } };
     default:
@@ -176,6 +181,8 @@ function callFromWire(wire: quorate.v1.ClientRequest.$Properties): ClientCall {
       return { kind };
     case 'member':
       return memberRequestFromWire(present(wire.member, kind));
+    case 'save':
+      return saveFromWire(present(wire.save, kind));
     case 'transfer': {
       const { to } = present(wire.transfer, kind);
       return { kind, to: (to ?? '') === '' ? null : nameIn(to, 'a node id') };
@@ -193,6 +200,8 @@ function answerToWire(answer: ClientAnswer): quorate.v1.ClientResponse.$Properti
       return { ready: {} };
     case 'member':
       return { member: {} };
+    case 'save':
+      return { save: savedPartToWire(answer.part) };
     case 'transfer':
       return { transfer: { leader: answer.leader } };
     case 'failure':
@@ -216,6 +225,8 @@ function answerFromWire(wire: quorate.v1.ClientResponse.$Properties): ClientAnsw
       const { leader } = present(wire.transfer, kind);
       return { kind, leader: nameIn(leader, 'the id of a leader') };
     }
+    case 'save':
+      return { kind, part: savedPartFromWire(present(wire.save, kind)) };
     case 'failure':
       return { kind, error: failureFromWire(present(wire.failure, kind)) };
     default:

@@ -6,7 +6,16 @@ import {
   type KVResponse,
   ListedMembership,
   type RawEntry,
+  type SavedPart,
 } from '../../lib/store/index.js';
+
+const SAVED = {
+  group: 'default',
+  index: 7,
+  term: 2,
+  logTimeMs: 5,
+  configuration: new Uint8Array([1, 2, 3]),
+};
 
 /** The port in a few lines: a map, and views that are copies. */
 export class MapBackend implements KVBackend {
@@ -20,6 +29,9 @@ export class MapBackend implements KVBackend {
   readonly transfers: (string | null)[] = [];
   failReleases = false;
   isClosed = false;
+  /** What a save hands out, and the cursors of those that were not read to their end. */
+  parts: readonly Uint8Array[] = [];
+  readonly saves = new Set<string>();
   readonly #entries = new Map<string, RawEntry>();
   readonly #views = new Map<string, { items: RawEntry[]; revision: number }>();
   readonly closed: Promise<{ cause: QuorateError | null }>;
@@ -68,8 +80,21 @@ export class MapBackend implements KVBackend {
       case 'release':
         if (this.failReleases) throw new QuorateError('ERR_TIMEOUT', { message: 'lost' });
         this.#views.delete(request.cursor);
+        this.saves.delete(request.cursor);
         return { kind: 'release' };
     }
+  }
+
+  async savePart(cursor: string | null): Promise<SavedPart> {
+    if (cursor !== null && !this.saves.delete(cursor)) {
+      throw new QuorateError('ERR_COMPACTED', { message: 'no such save' });
+    }
+    const number = cursor === null ? 0 : Number(cursor.split(' ')[1]) + 1;
+    const next = number + 1 < this.parts.length ? `part ${number}` : null;
+    if (next !== null) this.saves.add(next);
+    const content = this.parts[number] ?? new Uint8Array(0);
+    const keyCount = this.#entries.size;
+    return { ...SAVED, revision: this.#revision, keyCount, content, cursor: next };
   }
 
   async transferLeadership(to: string | null): Promise<TransferResult> {

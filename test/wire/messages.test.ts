@@ -345,6 +345,8 @@ const clientFrames: Case<ReturnType<typeof decodeClientFrame>> = {
       ready: { kind: 'ready' },
       transfer: { kind: 'transfer', to: 'n2' },
       transferToAny: { kind: 'transfer', to: null },
+      save: { kind: 'save', cursor: null },
+      saveMore: { kind: 'save', cursor: 'c1' },
       addMember: {
         kind: 'member',
         action: 'add',
@@ -389,6 +391,20 @@ const serverFrames: Case<ReturnType<typeof decodeServerFrame>> = {
       ready: { kind: 'ready' },
       memberChanged: { kind: 'member' },
       transferred: { kind: 'transfer', leader: 'n2' },
+      saved: {
+        kind: 'save',
+        part: {
+          group: 'default',
+          index: 12,
+          term: 3,
+          logTimeMs: 1500,
+          configuration: bytes(123, 125),
+          revision: 9,
+          keyCount: 4,
+          content: bytes(1, 2, 3),
+          cursor: 'c1',
+        },
+      },
       failure: {
         kind: 'failure',
         error: new QuorateError('ERR_NO_LEADER', { message: 'no leader for 5.0 s' }),
