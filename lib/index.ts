@@ -8,9 +8,20 @@
  * @module quorate
  */
 import { memoryStorage } from '../storage/memory/index.js';
-import type { StateMachine } from './interfaces/index.js';
+import type { Random, StateMachine, StorageContext } from './interfaces/index.js';
 import { type NodeHost, openHost, openMachineNode, openStoreNode } from './kv/index.js';
-import type { NodeDefaults, NodeOptions, RaftNode } from './node/index.js';
+import {
+  type MemberRecovery,
+  type NodeDefaults,
+  type NodeOptions,
+  type RaftNode,
+  type RecoveryOptions,
+  type RestoredMember,
+  type RestoreOptions,
+  recoverMember as recoverAlone,
+  restoreSnapshot as restoreMember,
+} from './node/index.js';
+import { silentLogger } from './observe/index.js';
 import { type Codec, type KVStore, utf8 } from './store/index.js';
 import { SystemClock, systemRandom } from './timing/index.js';
 
@@ -40,6 +51,20 @@ export async function openNodeHost(options: NodeOptions = {}): Promise<NodeHost>
   return await openHost(options, defaults());
 }
 
+/** Opens no node: makes one member of a new cluster out of a saved snapshot. */
+export async function restoreSnapshot(options: RestoreOptions): Promise<RestoredMember> {
+  return await restoreMember(options, offline());
+}
+
+/** Opens no node: makes a stopped member the only voter of a new cluster. */
+export async function recoverMember(options: RecoveryOptions): Promise<MemberRecovery> {
+  return await recoverAlone(options, offline());
+}
+
+function offline(): StorageContext & { readonly random: Random } {
+  return { clock: new SystemClock(), logger: silentLogger, random: systemRandom };
+}
+
 function defaults(): NodeDefaults {
   return {
     storage: () => memoryStorage(),
@@ -63,7 +88,18 @@ export {
 export { EmitterEventBus, type EventBusHandlers } from './events/index.js';
 export type { NodeHost } from './kv/index.js';
 export * from './node/define-state-machine.js';
-export type { GroupEnd, NodeOptions, QueryOptions, RaftNode, WaitOptions } from './node/index.js';
+export type {
+  GroupEnd,
+  MemberRecovery,
+  NodeOptions,
+  QueryOptions,
+  RaftNode,
+  RecoveredGroup,
+  RecoveryOptions,
+  RestoredMember,
+  RestoreOptions,
+  WaitOptions,
+} from './node/index.js';
 export { type LineLoggerOptions, type LogLevel, lineLogger } from './observe/index.js';
 export type * from './store/index.js';
 export { bytes, json, saveSnapshot, utf8 } from './store/index.js';

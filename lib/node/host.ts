@@ -5,8 +5,9 @@ import type { Probe } from '../wire/index.js';
 import { nodeClosed, notOpen } from './faults.js';
 import { Group, type GroupEnd } from './group.js';
 import { HostedGroup } from './hosted-group.js';
-import { loadGroup } from './loaded-group.js';
+import { checkUnused, loadGroup } from './loaded-group.js';
 import { LoopDelays } from './loop-delays.js';
+import { openRecovered } from './member-recovery.js';
 import { NodeIdentity } from './node-identity.js';
 import { memberList, nodeStatus } from './node-status.js';
 import { type GroupSurroundings, groupOptions, type OpenGroupOptions } from './open-group.js';
@@ -62,7 +63,7 @@ export class Host implements AsyncDisposable {
    */
   static async open(settings: NodeSettings): Promise<Host> {
     const { storage, clock, logger } = settings;
-    const stored = await storage.open({ clock, logger });
+    const stored = await openRecovered(storage, { clock, logger });
     try {
       const host = new Host(settings, await NodeIdentity.of(settings, stored));
       await host.#start();
@@ -99,6 +100,7 @@ export class Host implements AsyncDisposable {
     this.#opened.add(id);
     const found = await loadGroup(id, this.#settings.storage.group(id), machine);
     this.#checkOpen();
+    if (this.#identity.stored.clusterId === null) checkUnused(found);
     const group = new Group(groupOptions(open, this.#surroundings(id)), found);
     this.#admit(group);
     return group;

@@ -17,6 +17,12 @@
  */
 export { Group, type GroupEnd } from './group.js';
 export { Host } from './host.js';
+export {
+  type MemberRecovery,
+  type RecoveredGroup,
+  type RecoveryOptions,
+  recoverMember,
+} from './member-recovery.js';
 export type { OpenGroupOptions } from './open-group.js';
 export {
   type NodeDefaults,
@@ -26,3 +32,4 @@ export {
 } from './options.js';
 export type { WaitOptions } from './pending-calls.js';
 export { HostedRaftNode, type QueryOptions, type RaftNode } from './raft-node.js';
+export { type RestoredMember, type RestoreOptions, restoreSnapshot } from './snapshot-restore.js';

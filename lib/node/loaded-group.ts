@@ -52,6 +52,17 @@ export async function loadGroup(
   return { loaded: { hardState, ...logFrom(log, usable, restored) }, snapshots: usable, unusable };
 }
 
+/**
+ * A node that belongs to no cluster holds no data: it becomes one's member before it is sent any. Where
+ * it does, a restore was cut short, and what is there may be a part of it.
+ */
+export function checkUnused({ loaded: { hardState, compacted, entries } }: FoundGroup): void {
+  if (compacted.index === 0 && entries.length === 0 && (hardState?.term ?? 0) <= 1) return;
+  const message =
+    'a restore into this storage was cut short: remove the data of this node, and restore it again';
+  throw new QuorateError('ERR_CORRUPT', { message });
+}
+
 /** A snapshot that the log does not lead to came from a leader: the log goes on after it (fault A9). */
 async function finishInstall(
   storage: GroupStorage,

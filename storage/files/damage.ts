@@ -1,7 +1,7 @@
 import { QuorateError } from '../../lib/base/index.js';
 
 const ADVICE =
-  'restore the whole data directory from a backup, or remove it and let the node join as a new member';
+  'a data directory is removed, and its node joins again; of a saved snapshot, use another copy';
 
 /** Damage that was found: names the file or folder, says what is wrong with it and what to do. */
 export function corrupt(path: string, what: string, cause?: unknown): QuorateError {

@@ -24,5 +24,6 @@ export { Health } from './health.js';
 export { Mark, type MarkOptions } from './mark.js';
 export { nodeFiles } from './node-files.js';
 export type { LogPosition } from './small-values.js';
+export { type SnapshotFile, type SnapshotFileOptions, snapshotFile } from './snapshot-file.js';
 export { SnapshotFiles, type SnapshotFilesOptions } from './snapshot-files.js';
 export { TwinFile, type TwinFileOptions, type TwinKind, type TwinRecord } from './twin-file.js';

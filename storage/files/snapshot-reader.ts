@@ -153,7 +153,8 @@ async function describe(place: SnapshotPlace, file: OpenFile): Promise<Found> {
   return { description: { ...header.draft, id, sizeBytes }, compression, contentCrc, offsets };
 }
 
-async function readHeader(path: string, file: OpenFile): Promise<SnapshotHeader> {
+/** The header that a snapshot file begins with; ERR_CORRUPT where it is none. */
+export async function readHeader(path: string, file: OpenFile): Promise<SnapshotHeader> {
   const length = headerLength(await file.read(0, FIXED_HEADER_BYTES));
   const header = length === null ? null : decodeHeader(await file.read(0, length));
   if (header === null) throw corrupt(path, 'the header of the snapshot is damaged');

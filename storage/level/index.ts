@@ -9,4 +9,5 @@
  *
  * @module quorate/storage/level
  */
+export { type SnapshotFile, type SnapshotFileOptions, snapshotFile } from '../files/index.js';
 export { type LevelStorageOptions, levelStorage } from './engine.js';
