@@ -1,12 +1,12 @@
 import { QuorateError } from '../base/index.js';
 import type { Clock } from '../interfaces/index.js';
+import type { Closing } from './closing.js';
 
 export interface CallScopeOptions {
   readonly clock: Clock;
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
-  /** Aborted when the client closes. */
-  readonly closing: AbortSignal;
+  readonly closing: Closing;
 }
 
 /** How long one call may still wait, and what else ends it. Here nothing was sent: all is `'rejected'`. */
@@ -30,7 +30,7 @@ export class CallScope {
   /** Throws when the call is over; `why` says what it was waiting for. */
   check(why: string): void {
     const { signal, closing } = this.#options;
-    if (closing.aborted) {
+    if (closing.isOver) {
       throw new QuorateError('ERR_CLOSED', { message: 'the client is closed' });
     }
     if (signal?.aborted === true) {
@@ -53,13 +53,13 @@ export class CallScope {
     });
     const timer = clock.after(this.remainingMs, () => clock.afterPoll(onEnd));
     signal?.addEventListener('abort', onEnd, { once: true });
-    closing.addEventListener('abort', onEnd, { once: true });
+    const ignoreClosing = closing.onOver(onEnd);
     try {
       return await Promise.race([work, over]);
     } finally {
       timer.cancel();
       signal?.removeEventListener('abort', onEnd);
-      closing.removeEventListener('abort', onEnd);
+      ignoreClosing();
     }
   }
 

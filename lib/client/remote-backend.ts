@@ -13,6 +13,7 @@ import type {
 import type { CallOptions, KVBackend, KVRequest, KVResponse, SavedPart } from '../store/index.js';
 import type { ClientAnswer, ClientCall, MemberRequest } from '../wire/index.js';
 import { CallScope } from './call-scope.js';
+import { Closing } from './closing.js';
 import { addressOfCursor, cursorAt, cursorWithin } from './cursors.js';
 import { Endpoints } from './endpoints.js';
 import { RemoteMembership } from './remote-membership.js';
@@ -46,7 +47,7 @@ export class RemoteBackend implements KVBackend {
   });
   readonly #options: RemoteBackendOptions;
   readonly #endpoints: Endpoints;
-  readonly #closing = new AbortController();
+  readonly #closing = new Closing();
   readonly #open = new Map<string, ServerConnection>();
   readonly #opening = new Map<string, Promise<ServerConnection>>();
   #pendingCalls = 0;
@@ -123,9 +124,9 @@ export class RemoteBackend implements KVBackend {
   }
 
   async close(): Promise<void> {
-    if (this.#closing.signal.aborted) return;
+    if (this.#closing.isOver) return;
     this.#statusTimer?.cancel();
-    this.#closing.abort();
+    this.#closing.end();
     for (const connection of [...this.#open.values()]) connection.close();
     this.#onClosed();
   }
@@ -171,7 +172,7 @@ export class RemoteBackend implements KVBackend {
       const message = `${limits.maxPendingCalls} calls wait for answers`;
       throw new QuorateError('ERR_BUSY', { message });
     }
-    const scope = new CallScope({ clock, timeoutMs, signal, closing: this.#closing.signal });
+    const scope = new CallScope({ clock, timeoutMs, signal, closing: this.#closing });
     this.#pendingCalls += 1;
     try {
       return await this.#askUntilAnswered(call, scope, pinned);
@@ -191,7 +192,7 @@ export class RemoteBackend implements KVBackend {
       try {
         return await this.#askOnce(call, address, scope);
       } catch (error) {
-        if (!QuorateError.is(error) || this.#closing.signal.aborted) throw error;
+        if (!QuorateError.is(error) || this.#closing.isOver) throw error;
         if (!mayRetry(error, call)) throw error;
         this.#chooseNext(address, error);
         const othersLeft = pinned === null && attempt < this.#endpoints.count;
@@ -244,7 +245,7 @@ export class RemoteBackend implements KVBackend {
         address,
         maxFrameBytes,
         connectTimeoutMs: Math.min(MAX_CONNECT_TIMEOUT_MS, callTimeoutMs / 3),
-        closing: this.#closing.signal,
+        closing: this.#closing,
         clock,
         random,
         logger,
@@ -257,7 +258,7 @@ export class RemoteBackend implements KVBackend {
       throw new QuorateError('ERR_UNREACHABLE', { message, cause: error });
     }
     // Either side may have ended it between the hello and this turn.
-    if (this.#closing.signal.aborted) connection.close();
+    if (this.#closing.isOver) connection.close();
     if (!connection.isOpen) {
       const message = this.#endpoints.describeFailures();
       throw new QuorateError('ERR_UNREACHABLE', { message });
@@ -310,7 +311,7 @@ export class RemoteBackend implements KVBackend {
   }
 
   #refreshLater(): void {
-    if (this.#closing.signal.aborted) return;
+    if (this.#closing.isOver) return;
     this.#statusTimer = this.#options.clock.after(STATUS_INTERVAL_MS, () => {
       this.#refreshStatus({ timeoutMs: STATUS_INTERVAL_MS })
         .catch((error: unknown) => this.#noStatus(error))

@@ -10,6 +10,7 @@ import {
   type ServerFrame,
   type ServerHello,
 } from '../wire/index.js';
+import type { Closing } from './closing.js';
 
 export interface ServerConnectionOptions {
   readonly dialer: Dialer;
@@ -17,8 +18,8 @@ export interface ServerConnectionOptions {
   readonly maxFrameBytes: number;
   /** From the dial to the server's hello. */
   readonly connectTimeoutMs: number;
-  /** Aborted when the client closes; heeded until the hello is there. */
-  readonly closing: AbortSignal;
+  /** Heeded until the hello is there. */
+  readonly closing: Closing;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -111,8 +112,7 @@ export class ServerConnection {
 
   async #greet(): Promise<void> {
     const { connectTimeoutMs, closing, clock } = this.#options;
-    const onClosing = (): void => this.close();
-    closing.addEventListener('abort', onClosing, { once: true });
+    const ignoreClosing = closing.onOver(() => this.close());
     const timer = clock.after(connectTimeoutMs, () => {
       // A hello that already waits in the socket is not too late.
       clock.afterPoll(() => {
@@ -124,7 +124,7 @@ export class ServerConnection {
       await this.#greeted;
     } finally {
       timer.cancel();
-      closing.removeEventListener('abort', onClosing);
+      ignoreClosing();
     }
   }
 

@@ -55,6 +55,20 @@ t.test('dead and silent endpoints do no harm when one answers', async (t) => {
   t.same(servers.dialed.length, 3, 'the one that answered is kept');
 });
 
+t.test('many calls that wait for one connection are no reason to warn', async (t) => {
+  const warnings: string[] = [];
+  const onWarning = ({ name }: Error): void => void warnings.push(name);
+  process.on('warning', onWarning);
+  t.teardown(() => process.off('warning', onWarning));
+  const { servers, clock, options } = world();
+  servers.serve('a:1', new ServedBackend());
+  const store = await within(clock, () => open({ ...options, endpoints: ['a:1'] }));
+  servers.cut('a:1');
+  await within(clock, () => Promise.all(Array.from({ length: 50 }, (_, i) => store.get(`${i}`))));
+  await new Promise((resolve) => setImmediate(resolve));
+  t.same(warnings, []);
+});
+
 t.test('a server that knows no leader is not asked while another one is there', async (t) => {
   const { servers, clock, options } = world();
   const [cutOff, leader] = [new ServedBackend(), new ServedBackend()];
