@@ -5,7 +5,7 @@ import { columns } from '../cli/help.js';
 export function describeMembers({ members, leader }: NodeStatus): string {
   if (members.length === 0) return 'no members yet: the cluster is not formed';
   const rows = members.map((member) => memberRow(member, leader?.id ?? null));
-  return columns([['ID', 'ROLE', 'PEERS', 'CLIENTS', 'LEADER'], ...rows], '');
+  return columns([['ID', 'ROLE', 'PEERS', 'CLIENTS', 'PRIORITY', 'LEADER'], ...rows], '');
 }
 
 /** Names the members as they are, for a change that expects them to be so. */
@@ -39,6 +39,7 @@ export function describeStatus(status: NodeStatus): string {
 }
 
 function memberRow(member: Member, leader: string | null): readonly string[] {
-  const { id, role, peerAddress, clientAddress } = member;
-  return [id, role, peerAddress, clientAddress ?? '-', id === leader ? 'yes' : ''];
+  const { id, role, peerAddress, clientAddress, priority } = member;
+  const leads = id === leader ? 'yes' : '';
+  return [id, role, peerAddress, clientAddress ?? '-', String(priority), leads];
 }

@@ -1,10 +1,12 @@
-import type { MemberAddressOptions } from 'quorate/interfaces';
+import type { MemberUpdateOptions } from 'quorate/interfaces';
 import { formatEndpoint, parseEndpoint } from '../cli/addresses.js';
 import type { Flag, Setting } from '../cli/flags.js';
 import { UsageError } from '../cli/usage-error.js';
 import { describeMembers, describeVersion } from '../console/descriptions.js';
 import { statusWithMembers } from './cluster-commands.js';
 import { type Command, DONE, type Given, type Session } from './command.js';
+
+const MAX_PRIORITY = 100;
 
 const EXPECT: Flag = {
   name: 'expect',
@@ -65,15 +67,20 @@ export const MEMBER_COMMANDS: readonly Command[] = [
   change({
     name: 'member update',
     usage: 'ID',
-    help: 'tells everybody another address of a member',
+    help: 'tells everybody another address of a member, or another priority',
     words: [1, 1],
     flags: [
       { name: 'peer-address', value: 'HOST:PORT', help: 'where peers reach it' },
       { name: 'client-address', value: 'HOST:PORT', help: 'where clients reach it' },
+      {
+        name: 'priority',
+        value: 'N',
+        help: 'voters of a higher one are to lead; 0 to 100, at first 1',
+      },
     ],
     check: ({ settings }) => {
-      if (settings.has('peer-address') || settings.has('client-address')) return;
-      throw new UsageError('member update takes --peer-address, --client-address or both');
+      if (['peer-address', 'client-address', 'priority'].some((name) => settings.has(name))) return;
+      throw new UsageError('member update takes --peer-address, --client-address or --priority');
     },
     go: ({ membership }, [id = ''], options) => membership.update(id, options),
   }),
@@ -90,14 +97,14 @@ interface ChangeCommand {
   readonly go: (
     kv: Session['kv'],
     words: readonly string[],
-    options: MemberAddressOptions,
+    options: MemberUpdateOptions,
   ) => Promise<void>;
 }
 
 function change({ name, usage, help, words, flags = [], check, go }: ChangeCommand): Command {
   const prepare: Command['prepare'] = (given) => {
     check?.(given);
-    const told = addressOptions(given);
+    const told = toldIn(given);
     return async (session) => {
       await go(session.kv, given.words, { ...told, ...session.remaining() });
       session.out.line('OK', { changed: true });
@@ -108,15 +115,23 @@ function change({ name, usage, help, words, flags = [], check, go }: ChangeComma
 }
 
 /** Absent where nothing was said: an address that is given as undefined would hide one in the words. */
-function addressOptions({ settings }: Given): MemberAddressOptions {
+function toldIn({ settings }: Given): MemberUpdateOptions {
   const expect = settings.get('expect');
   const peerAddress = addressIn(settings.get('peer-address'));
   const clientAddress = addressIn(settings.get('client-address'));
+  const priority = settings.get('priority');
   return {
     ...(expect === undefined ? {} : { expect: versionIn(expect) }),
     ...(peerAddress === undefined ? {} : { peerAddress }),
     ...(clientAddress === undefined ? {} : { clientAddress }),
+    ...(priority === undefined ? {} : { priority: priorityIn(priority) }),
   };
+}
+
+function priorityIn({ text, source }: Setting): number {
+  const priority = Number(text);
+  if (/^\d+$/.test(text) && priority <= MAX_PRIORITY) return priority;
+  throw new UsageError(`${source} must be a whole number from 0 to ${MAX_PRIORITY}, not ${text}`);
 }
 
 function versionIn({ text, source }: Setting): string {

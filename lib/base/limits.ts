@@ -97,3 +97,22 @@ function isLimitName(name: string): name is keyof Limits {
 
 /** The longest leader lease. A member that starts withholds its vote for as long, and a tenth more. */
 export const MAX_LEADER_LEASE_MS = 60_000;
+
+/** Of a member of whom nothing else was said. A leader hands over to members of a higher priority. */
+export const DEFAULT_PRIORITY = 1;
+export const MAX_PRIORITY = 100;
+
+/** Whether this is an integer from 0 to `MAX_PRIORITY`. */
+export function isPriority(value: unknown): value is number {
+  return (
+    typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_PRIORITY
+  );
+}
+
+/** Throws ERR_CONFIG for what a user gave as a priority and is none. */
+export function validatePriority(value: number | undefined): void {
+  if (value === undefined || isPriority(value)) return;
+  throw new QuorateError('ERR_CONFIG', {
+    message: `a priority is an integer from 0 to ${MAX_PRIORITY}, not ${value}`,
+  });
+}

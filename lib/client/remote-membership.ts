@@ -1,9 +1,10 @@
-import type { NodeId } from '../base/index.js';
+import { type NodeId, validatePriority } from '../base/index.js';
 import type {
   ChangeOptions,
   Member,
   MemberAddressOptions,
   Membership,
+  MemberUpdateOptions,
   NodeStatus,
 } from '../interfaces/index.js';
 import type { CallOptions } from '../store/index.js';
@@ -48,8 +49,8 @@ export class RemoteMembership implements Membership {
     return this.#change('replace', id, by, options);
   }
 
-  update(id: NodeId, options: MemberAddressOptions): Promise<void> {
-    return this.#change('update', id, null, options);
+  update(id: NodeId, options: MemberUpdateOptions): Promise<void> {
+    return this.#change('update', id, null, options, options.priority);
   }
 
   async #change(
@@ -57,10 +58,20 @@ export class RemoteMembership implements Membership {
     id: NodeId,
     by: NodeId | null,
     options: MemberAddressOptions,
+    priority?: number,
   ): Promise<void> {
-    const { signal, timeoutMs } = options;
-    const { peerAddress = null, clientAddress = null, expect = null } = options;
-    const request = { kind: 'member', action, id, by, peerAddress, clientAddress, expect } as const;
+    validatePriority(priority);
+    const { signal, timeoutMs, peerAddress, clientAddress, expect } = options;
+    const request: MemberRequest = {
+      kind: 'member',
+      action,
+      id,
+      by,
+      peerAddress: peerAddress ?? null,
+      clientAddress: clientAddress ?? null,
+      expect: expect ?? null,
+      priority: priority ?? null,
+    };
     await this.#options.change(request, { signal, timeoutMs });
   }
 }

@@ -10,6 +10,8 @@ export interface Member {
   readonly peerAddress: string;
   /** Where the member serves clients, or null. */
   readonly clientAddress: string | null;
+  /** Voters of a higher one are to lead; see `Membership.update`. */
+  readonly priority: number;
 }
 
 /** How a change of the members is called. */
@@ -29,6 +31,12 @@ export interface MemberAddressOptions extends ChangeOptions {
   /** Needed where the transport has addresses. */
   readonly peerAddress?: string | undefined;
   readonly clientAddress?: string | undefined;
+}
+
+/** What of a member is changed. What is not given stays. */
+export interface MemberUpdateOptions extends MemberAddressOptions {
+  /** An integer from 0 to 100; 1 unless it was changed. */
+  readonly priority?: number | undefined;
 }
 
 /**
@@ -58,8 +66,14 @@ export interface Membership {
    * it has caught up. Both may be the same node, whose directory was wiped.
    */
   replace(id: NodeId, by: NodeId, options?: MemberAddressOptions): Promise<void>;
-  /** Tells everybody other addresses of a member. What is not given stays. */
-  update(id: NodeId, options: MemberAddressOptions): Promise<void>;
+  /**
+   * Tells everybody other addresses of a member, or another priority. A leader hands over to a voter of a
+   * higher priority that keeps up with it: after ten of the longest election timeouts in office, never while
+   * a change of the members is under way, and less and less often where that one does not take over.
+   * Priorities keep nobody from being elected: whoever is left leads. With both addresses and a priority
+   * these are two changes, and `expect` is looked at in the first.
+   */
+  update(id: NodeId, options: MemberUpdateOptions): Promise<void>;
 }
 
 /** What handing leadership on came to. */

@@ -5,6 +5,7 @@ import {
   type NodeId,
   nodeIdOf,
   QuorateError,
+  validatePriority,
 } from '../base/index.js';
 import type {
   ChangeOptions,
@@ -12,6 +13,7 @@ import type {
   Member,
   MemberAddressOptions,
   Membership,
+  MemberUpdateOptions,
 } from '../interfaces/index.js';
 import { type Configuration, type MembershipChange, membersOf, votersOf } from '../raft/index.js';
 import type { Probe } from '../wire/index.js';
@@ -97,18 +99,23 @@ export class MembershipChanges implements Membership {
     await this.#change({ kind: 'replace', member: old, by: learner }, expectNothing, wait);
   }
 
-  async update(id: NodeId, options: MemberAddressOptions): Promise<void> {
+  async update(id: NodeId, options: MemberUpdateOptions): Promise<void> {
+    const { peerAddress, clientAddress, priority } = options;
+    validatePriority(priority);
     const wait = this.#deadline(options);
     const { learners, voters } = await this.#find(id, wait);
     const member = voters[0] ?? learners[0];
     const known =
       member === undefined ? undefined : this.#options.configuration().addresses.get(member);
     if (member === undefined || known === undefined) throw notMember(id, null);
-    const addresses = {
-      peer: options.peerAddress ?? known.peer,
-      client: options.clientAddress ?? known.client,
-    };
-    await this.#change({ kind: 'changeAddresses', member, addresses }, options, wait);
+    const isMoved = peerAddress !== undefined || clientAddress !== undefined;
+    if (isMoved || priority === undefined) {
+      const addresses = { peer: peerAddress ?? known.peer, client: clientAddress ?? known.client };
+      await this.#change({ kind: 'changeAddresses', member, addresses }, options, wait);
+    }
+    if (priority === undefined) return;
+    const second = isMoved ? { ...options, expect: undefined } : options;
+    await this.#change({ kind: 'changePriority', member, priority }, second, wait);
   }
 
   /** Lets in whoever has shown itself. For the host: nobody waits for it. */

@@ -1,4 +1,5 @@
 import {
+  DEFAULT_PRIORITY,
   type GroupId,
   type Incarnation,
   incarnationOf,
@@ -27,6 +28,7 @@ export function memberList(configuration: Configuration): readonly Member[] {
         role: voters.has(member) ? 'voter' : 'learner',
         peerAddress: addresses?.peer ?? '',
         clientAddress: addresses?.client ?? null,
+        priority: configuration.priorities?.get(member) ?? DEFAULT_PRIORITY,
       };
     })
     .sort((a, b) => (a.id < b.id ? -1 : 1));

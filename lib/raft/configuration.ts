@@ -1,6 +1,8 @@
 import {
+  DEFAULT_PRIORITY,
   decodeUtf8,
   encodeUtf8,
+  isPriority,
   MAX_LEADER_LEASE_MS,
   type MemberId,
   QuorateError,
@@ -31,6 +33,9 @@ const VERSION = 1;
  */
 export function encodeConfiguration(configuration: Configuration): Uint8Array {
   const { clusterId, incoming, outgoing, learners, addresses, leadership } = configuration;
+  const priorities = [...(configuration.priorities ?? [])]
+    .filter(([, priority]) => priority !== DEFAULT_PRIORITY)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
   return encodeUtf8(
     JSON.stringify({
       version: VERSION,
@@ -41,6 +46,7 @@ export function encodeConfiguration(configuration: Configuration): Uint8Array {
       addresses: [...addresses]
         .sort(([a], [b]) => (a < b ? -1 : 1))
         .map(([member, { peer, client }]) => [member, { peer, client }]),
+      ...(priorities.length === 0 ? {} : { priorities }),
       ...(leadership === undefined ? {} : { leadership: ordered(leadership) }),
     }),
   );
@@ -77,6 +83,7 @@ export function decodeConfiguration(payload: Uint8Array): Configuration {
     outgoing: membersIn(value, 'outgoing'),
     learners: membersIn(value, 'learners'),
     addresses: addressesIn(value),
+    ...prioritiesIn(value),
     ...leadershipIn(value),
   };
   const { incoming, outgoing, learners, addresses } = configuration;
@@ -86,6 +93,9 @@ export function decodeConfiguration(payload: Uint8Array): Configuration {
   }
   for (const member of addresses.keys()) {
     if (!members.has(member)) throw malformed(`${member} has an address and is no member`);
+  }
+  for (const member of configuration.priorities?.keys() ?? []) {
+    if (!members.has(member)) throw malformed(`${member} has a priority and is no member`);
   }
   return configuration;
 }
@@ -148,6 +158,23 @@ function addressesIn(value: Record<string, unknown>): ReadonlyMap<MemberId, Memb
     addresses.set(member, { peer, client });
   }
   return addresses;
+}
+
+function prioritiesIn(value: Record<string, unknown>): Pick<Configuration, 'priorities'> {
+  const list = value['priorities'];
+  if (list === undefined) return {};
+  if (!Array.isArray(list)) throw malformed('priorities is not a list');
+  const priorities = new Map<MemberId, number>();
+  for (const pair of list) {
+    if (!Array.isArray(pair) || pair.length !== 2) throw malformed('priorities holds no pair');
+    const member: unknown = pair[0];
+    const priority: unknown = pair[1];
+    if (typeof member !== 'string') throw malformed('priorities holds no pair');
+    if (!isPriority(priority)) throw malformed(`${member} has a bad priority`);
+    if (priorities.has(member)) throw malformed(`${member} has two priorities`);
+    priorities.set(member, priority);
+  }
+  return { priorities };
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

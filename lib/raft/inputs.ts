@@ -81,6 +81,8 @@ export type MembershipChange =
   | { readonly kind: 'remove'; readonly member: MemberId }
   /** A learner that has caught up takes the place of `member`, in one step. */
   | { readonly kind: 'replace'; readonly member: MemberId; readonly by: MemberId }
+  /** A member is to lead rather than those of a lower priority: an integer from 0 to `MAX_PRIORITY`. */
+  | { readonly kind: 'changePriority'; readonly member: MemberId; readonly priority: number }
   /** The same member, reached elsewhere. */
   | {
       readonly kind: 'changeAddresses';

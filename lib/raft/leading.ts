@@ -4,6 +4,7 @@ import { sendHeartbeats } from './heartbeat.js';
 import type { Input } from './inputs.js';
 import { noteLeasePromised } from './lease.js';
 import type { HeartbeatReply } from './messages.js';
+import { tickPriority } from './priority.js';
 import { hasQuorum } from './quorum.js';
 import { confirmReads } from './reads.js';
 import { becomeFollower } from './roles.js';
@@ -23,6 +24,7 @@ export function tickLeader(state: RaftState): void {
   }
   for (const progress of state.progress.values()) progress.quietTicks += 1;
   tickTransfer(state);
+  tickPriority(state);
   state.heartbeatElapsedTicks += 1;
   if (state.heartbeatElapsedTicks < heartbeatTicks) return;
   state.heartbeatElapsedTicks = 0;

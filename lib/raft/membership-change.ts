@@ -96,6 +96,10 @@ function changed(state: RaftState, change: MembershipChange): Configuration | Ch
       const addresses = new Map(current.addresses).set(change.member, change.addresses);
       return { ...current, addresses };
     }
+    case 'changePriority': {
+      const priorities = new Map(current.priorities).set(change.member, change.priority);
+      return { ...current, priorities };
+    }
     case 'promote':
       return promoted(state, change.member, incoming);
     case 'replace':
@@ -128,7 +132,11 @@ function replaced(state: RaftState, old: MemberId, by: MemberId): Configuration 
   if (!membersOf(current).includes(by)) return 'unknownMember';
   if (!current.learners.includes(by)) return 'notLearner';
   if (current.learners.includes(old)) return removed(current, old);
-  return promoted(state, by, without(current.incoming, old));
+  const next = promoted(state, by, without(current.incoming, old));
+  const priority = current.priorities?.get(old);
+  if (typeof next === 'string' || priority === undefined) return next;
+  // Whoever takes the place of a member takes its priority too.
+  return { ...next, priorities: new Map(current.priorities).set(by, priority) };
 }
 
 function removed(current: Configuration, member: MemberId): Configuration | ChangeRejection {
@@ -140,11 +148,14 @@ function removed(current: Configuration, member: MemberId): Configuration | Chan
   return { ...current, incoming, outgoing: current.incoming };
 }
 
-/** Appends it with the addresses of its members, and of nobody else. */
+/** Appends it with the addresses and priorities of its members, and of nobody else. */
 function appendConfiguration(state: RaftState, configuration: Configuration): void {
   const members = new Set(membersOf(configuration));
-  const addresses = new Map([...configuration.addresses].filter(([member]) => members.has(member)));
-  const payload = encodeConfiguration({ ...configuration, addresses });
+  const ofMembers = <T>(map: ReadonlyMap<MemberId, T> = new Map()): ReadonlyMap<MemberId, T> =>
+    new Map([...map].filter(([member]) => members.has(member)));
+  const addresses = ofMembers(configuration.addresses);
+  const priorities = ofMembers(configuration.priorities);
+  const payload = encodeConfiguration({ ...configuration, addresses, priorities });
   appendOwn(state, [{ kind: 'configuration', commandVersion: 0, payload }]);
 }
 

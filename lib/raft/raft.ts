@@ -318,6 +318,7 @@ function initialState(options: RaftOptions): RaftState {
     logTimeAnchor: { logTimeMs: 0, nowMs: 0 },
     promisedUntilMs: null,
     transfer: null,
+    ownTransfers: { count: 0, lastTick: 0 },
     isLeaseGone: false,
     isTransferTarget: false,
     writes: [],

@@ -14,7 +14,8 @@ import { afterWrite } from './writes.js';
 
 /** A transfer under way. */
 export interface Transfer {
-  readonly transferId: number;
+  /** Null where nobody asked for it but the priorities. */
+  readonly transferId: number | null;
   readonly to: MemberId;
   elapsedTicks: number;
   /** Whether the chosen member was told to stand. It may do so long after this leader gave up. */
@@ -29,6 +30,11 @@ export function onTransfer(state: RaftState, input: Input & { kind: 'transferLea
     emit(state, { kind: 'transferRefused', transferId, reason: refusal ?? 'noTarget' });
     return;
   }
+  beginTransfer(state, transferId, to);
+}
+
+/** Leader: takes no proposals any more, and tells `to` once it holds everything. */
+export function beginTransfer(state: RaftState, transferId: number | null, to: MemberId): void {
   state.transfer = { transferId, to, elapsedTicks: 0, isTold: false };
 }
 
@@ -62,7 +68,8 @@ export function refuseTransfer(state: RaftState, reason: TransferRefusal): void 
   const { transfer } = state;
   if (transfer === null) return;
   state.transfer = null;
-  emit(state, { kind: 'transferRefused', transferId: transfer.transferId, reason });
+  const { transferId } = transfer;
+  if (transferId !== null) emit(state, { kind: 'transferRefused', transferId, reason });
 }
 
 /**
@@ -109,7 +116,7 @@ function mostCaughtUp(state: RaftState): MemberId | null {
  * Whether a member can be expected to reach the end of a log that grows no more: it answers, and what
  * it is known to lack fits into one window.
  */
-function isClose(state: RaftState, member: MemberId): boolean {
+export function isClose(state: RaftState, member: MemberId): boolean {
   const { timing, limits } = state.options;
   const progress = state.progress.get(member);
   if (progress === undefined || progress.quietTicks >= timing.electionMinTicks) return false;

@@ -28,6 +28,8 @@ export interface Configuration {
   readonly learners: readonly MemberId[];
   /** Every member named above, and no other. */
   readonly addresses: ReadonlyMap<MemberId, MemberAddresses>;
+  /** Who is to lead rather than others, where it is not `DEFAULT_PRIORITY`. Of members only. */
+  readonly priorities?: ReadonlyMap<MemberId, number> | undefined;
   /** How the members keep and lose a leader. Default: `DEFAULT_LEADERSHIP`. */
   readonly leadership?: LeadershipSettings | undefined;
 }

@@ -264,7 +264,7 @@ export class ClientSession {
 
 async function changeMembers(
   membership: Membership,
-  { action, id, by, peerAddress, clientAddress, expect }: MemberRequest,
+  { action, id, by, peerAddress, clientAddress, expect, priority }: MemberRequest,
   wait: ChangeOptions,
 ): Promise<void> {
   const options = {
@@ -272,6 +272,7 @@ async function changeMembers(
     expect: expect ?? undefined,
     peerAddress: peerAddress ?? undefined,
     clientAddress: clientAddress ?? undefined,
+    priority: priority ?? undefined,
   };
   if (action === 'replace') await membership.replace(id, by ?? id, options);
   else await membership[action](id, options);

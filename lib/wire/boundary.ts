@@ -4,6 +4,7 @@ import {
   incarnationOf,
   isIncarnation,
   isName,
+  isPriority,
   nodeIdOf,
   QuorateError,
 } from '../base/index.js';
@@ -110,6 +111,11 @@ export function textOrNullIn(
   what: string,
 ): string | null {
   return value === null || value === undefined ? null : textIn(value, maxLength, what);
+}
+
+export function priorityIn(value: number): number {
+  if (!isPriority(value)) throw malformed('a priority is too high');
+  return value;
 }
 
 /** `nodeId`, or `nodeId#incarnation`. */

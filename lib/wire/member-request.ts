@@ -5,6 +5,7 @@ import {
   malformed,
   nameIn,
   present,
+  priorityIn,
   textOrNullIn,
 } from './boundary.js';
 import type { quorate } from './generated/quorate.js';
@@ -21,6 +22,8 @@ export interface MemberRequest {
   readonly peerAddress: string | null;
   readonly clientAddress: string | null;
   readonly expect: string | null;
+  /** For `update`; null where it stays. */
+  readonly priority: number | null;
 }
 
 type Wire = quorate.v1.MemberRequest.$Properties;
@@ -40,5 +43,6 @@ export function memberRequestFromWire(wire: Wire): MemberRequest {
     peerAddress: textOrNullIn(wire.peerAddress, MAX_ADDRESS_LENGTH, 'a peer address'),
     clientAddress: textOrNullIn(wire.clientAddress, MAX_ADDRESS_LENGTH, 'a client address'),
     expect: digitsOrNullIn(wire.expect, 'an expected version'),
+    priority: typeof wire.priority === 'number' ? priorityIn(wire.priority) : null,
   };
 }

@@ -1,7 +1,14 @@
-import { assert, type MemberId, unreachable } from '../base/index.js';
+import { assert, isPriority, type MemberId, unreachable } from '../base/index.js';
 import type { MembershipChange } from '../raft/inputs.js';
 import type { MemberAddresses } from '../raft/types.js';
-import { isMemberId, MAX_ADDRESS_LENGTH, malformed, present, textIn } from './boundary.js';
+import {
+  isMemberId,
+  MAX_ADDRESS_LENGTH,
+  malformed,
+  present,
+  priorityIn,
+  textIn,
+} from './boundary.js';
 import type { quorate } from './generated/quorate.js';
 
 const KINDS = [
@@ -10,6 +17,7 @@ const KINDS = [
   'remove',
   'replace',
   'changeAddresses',
+  'changePriority',
 ] as const satisfies readonly MembershipChange['kind'][];
 
 type Wire = quorate.v1.ChangeMembership.$Properties;
@@ -24,6 +32,9 @@ export function changeToWire(change: MembershipChange): Wire {
       return { kind, member };
     case 'replace':
       return { kind, member, by: change.by };
+    case 'changePriority':
+      assert(isPriority(change.priority), 'a priority is a small integer');
+      return { kind, member, priority: change.priority };
     case 'addLearner':
     case 'changeAddresses': {
       const { peer, client } = change.addresses;
@@ -44,6 +55,8 @@ export function changeFromWire(wire: Wire): MembershipChange {
       return { kind, member };
     case 'replace':
       return { kind, member, by: memberIn(wire.by, 'a replacement') };
+    case 'changePriority':
+      return { kind, member, priority: priorityIn(present(wire.priority, 'a priority')) };
     case 'addLearner':
     case 'changeAddresses':
       return { kind, member, addresses: addressesIn(wire) };

@@ -1,4 +1,4 @@
-import { isName } from '../base/index.js';
+import { DEFAULT_PRIORITY, isName } from '../base/index.js';
 import type { Member, NodeStatus } from '../interfaces/index.js';
 import type { Role } from '../raft/types.js';
 import {
@@ -7,6 +7,7 @@ import {
   MAX_ADDRESS_LENGTH,
   malformed,
   nameIn,
+  priorityIn,
   safeInteger,
   textIn,
   textOrNullIn,
@@ -70,6 +71,7 @@ function memberFromWire(wire: quorate.v1.StatusMember.$Properties): Member {
     role: wire.voter ? 'voter' : 'learner',
     peerAddress: textIn(wire.peerAddress, MAX_ADDRESS_LENGTH, 'the address of a member'),
     clientAddress: addressOrNull(wire.clientAddress),
+    priority: priorityIn(wire.priority ?? DEFAULT_PRIORITY),
   };
 }
 

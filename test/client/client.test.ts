@@ -45,6 +45,17 @@ t.test('leadership is handed on by way of any server, and who leads then is told
   t.same(backend.transfers, ['n3', null], 'a name that cannot be one is not sent');
 });
 
+t.test('a priority that cannot be one is not sent', async (t) => {
+  const { store, clock } = await connected();
+  await within(clock, async () => {
+    for (const priority of [-1, 101, 0.5, Number.NaN]) {
+      await t.rejects(store.membership.update('n1', { priority }), { code: 'ERR_CONFIG' });
+    }
+    const sent = store.membership.update('n1', { priority: 3 });
+    await t.rejects(sent, { message: /by a store that is opened on a node/ });
+  });
+});
+
 t.test('dead and silent endpoints do no harm when one answers', async (t) => {
   const { servers, clock, options } = world();
   servers.serve('c:1', new ServedBackend());

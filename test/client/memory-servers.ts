@@ -64,6 +64,7 @@ export class ServedBackend extends MapBackend {
         role: 'voter',
         peerAddress: 'peer:1',
         clientAddress,
+        priority: 1,
       })),
       progress: [],
       pendingCalls: 0,

@@ -204,7 +204,8 @@ t.test('what is wrong with a command is said in one line with what would be righ
     ['put a b --ttl 3s', '--ttl is not a flag of this version; kvctl --help lists those that are'],
     ['del --prefix a', '--prefix is not a flag of this version; kvctl --help lists those that are'],
     ['get a --limit 3', '--limit does not belong to get; kvctl --help shows what does'],
-    ['member update n1', 'member update takes --peer-address, --client-address or both'],
+    ['member update n1 --priority 101', '--priority must be a whole number from 0 to 100, not 101'],
+    ['member update n1', 'member update takes --peer-address, --client-address or --priority'],
     [
       'member update n1 --peer-address n1:0',
       '--peer-address must name a port that others can dial, not 0',

@@ -61,6 +61,12 @@ test('kvnode --join takes a node into a cluster that runs', async (t) => {
   // Another administrator has not seen that.
   const crossed = await run(KVCTL, [...update, '--peer-address', one, '--expect', version]);
   t.match(crossed, { code: 1, stderr: /^kvctl: ERR_CONDITION: the members have changed; version/ });
+  const preferred = await run(KVCTL, [
+    ...['--cluster', one, 'member', 'update', 'n1', '--priority', '7'],
+  ]);
+  t.match(preferred, { code: 0, stdout: 'OK\n' });
+  const shown = await run(KVCTL, ['--cluster', one, 'member', 'list', '--json']);
+  t.equal(JSON.parse(shown.stdout).priority, 7);
   // What a client has changed it knows, and goes on from there.
   const kv = await connect({ endpoints: [`127.0.0.1:${first! + 1000}`] });
   for (const clientAddress of ['127.0.0.1:1', `127.0.0.1:${first! + 1000}`]) {

@@ -90,6 +90,28 @@ t.test('leadership is handed to a voter that keeps up, or the call says why not'
   await closeAll(world, nodes);
 });
 
+t.test('a voter of a higher priority leads in the end, and no write fails by it', async (t) => {
+  const world = new World();
+  const stores = await world.openAll();
+  const leader = await world.leaderOf(stores);
+  const [preferred, third] = stores.filter((kv) => kv !== leader);
+  await world.run(third!.membership.update(preferred!.id, { priority: 5 }));
+  t.equal(leader.membership.list().find(({ id }) => id === preferred!.id)?.priority, 5);
+  const bad = failureOf(third!.membership.update(leader.id, { priority: 101 }));
+  t.match(await world.run(bad), { code: 'ERR_CONFIG', outcome: 'rejected' });
+  const startedMs = world.time.clock.now();
+  for (let i = 0; preferred!.status().role !== 'leader'; i += 1) {
+    await world.run(third!.put(`k/${i}`, 'v'));
+    await world.elapse(20);
+    t.ok(world.time.clock.now() - startedMs < 4000, 'ten of the longest election timeouts');
+  }
+  // Where the priority is gone with its member, those that are left have a leader.
+  await world.crash(preferred!);
+  const rest = stores.filter((kv) => kv !== preferred);
+  await world.run(rest[0]!.put('after', 'v'));
+  for (const kv of rest) await world.run(kv.close());
+});
+
 t.test('a leader whose write hangs is replaced as soon as it gives up (schedule F6)', async (t) => {
   const { world, nodes, leader } = await threeMachines();
   const hold = world.disk(leader.id).hold();

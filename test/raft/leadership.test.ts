@@ -1,5 +1,5 @@
 import t from 'tap';
-import type { Input } from '../../lib/raft/index.js';
+import type { Input, RaftLimits } from '../../lib/raft/index.js';
 import { Member, TIMING } from './harness.js';
 import {
   accepted,
@@ -243,12 +243,115 @@ t.test('a leader that cannot keep up tells the most caught-up voter to stand', a
   ]);
 });
 
+t.test('a leader hands over to the highest priority that keeps up, after a time', async (t) => {
+  const a = preferring({ b: 9, c: 5 });
+  t.same(untilTold(a, PATIENCE_TICKS - 1), []);
+  t.same(untilTold(a, 1), ['b'], 'ten of the longest election timeouts');
+  t.same(untilTold(preferring({ b: 5, c: 9 }), PATIENCE_TICKS), ['c']);
+  t.same(lines(a.propose(1, 'x')), ['proposal #1 rejected: transferring']);
+});
+
+t.test('a leader hands over to nobody of its own priority, or of a lower one', async (t) => {
+  for (const priorities of [{}, { a: 5, b: 5 }, { b: 0 }, { b: 1 }, { a: 2 }]) {
+    t.same(untilTold(preferring(priorities), 2 * PATIENCE_TICKS), []);
+  }
+});
+
+t.test('nobody is preferred who is silent, lags behind or does not vote', async (t) => {
+  t.same(untilTold(preferring({ b: 5 }), 2 * PATIENCE_TICKS, 'c'), [], 'silent');
+  const learner = preferring({ l: 5 }, configurationOf('abc', 'l'));
+  t.same(untilTold(learner, 2 * PATIENCE_TICKS, 'bcl'), [], 'no voter');
+  const lagging = preferring({ b: 5 });
+  lagging.propose(1, 'x');
+  lagging.finishWrites();
+  lagging.receive(accepted('c', 'a', 2, 2));
+  t.same(untilTold(lagging, 2 * PATIENCE_TICKS), [], 'it lacks what stood there long ago');
+  lagging.receive(accepted('b', 'a', 2, 2));
+  t.same(untilTold(lagging, 1), ['b'], 'as soon as it has it');
+  const far = preferring({ b: 5 }, configurationOf('abc'), { maxInflightBytes: 10 });
+  untilTold(far, PATIENCE_TICKS - 1);
+  far.propose(1, 'x');
+  far.propose(2, 'y');
+  untilTold(far, 1);
+  t.match(lines(far.propose(3, 'z')), ['proposed #3 at 2/4'], 'more than a window is on its way');
+});
+
+t.test('no priority moves leadership while something else does', async (t) => {
+  const changing = preferring({ b: 5 });
+  untilTold(changing, PATIENCE_TICKS - 1);
+  changing.step({
+    kind: 'changeMembership',
+    changeId: 1,
+    change: { kind: 'changePriority', member: 'b', priority: 6 },
+    expect: null,
+  });
+  changing.receive(accepted('b', 'a', 2, 2));
+  t.same(untilTold(changing, 1), [], 'a change that is not committed');
+  changing.finishWrites();
+  t.same(untilTold(changing, 1), ['b'], 'it is now');
+  const early = preferring({ b: 5 });
+  untilTold(early, PATIENCE_TICKS - 1);
+  early.step(transfer('c'));
+  t.same(untilTold(early, 1), [], 'a transfer to somebody else');
+  const unsettled = preferring({ b: 5 }, configurationOf('abc'), {}, false);
+  unsettled.receive(accepted('b', 'a', 2, 1));
+  t.same(untilTold(unsettled, 2 * PATIENCE_TICKS), [], 'nothing of the term is committed');
+});
+
+t.test('a preferred member that does not take over is asked less and less often', async (t) => {
+  const a = preferring({ b: 5 });
+  const toldAt: number[] = [];
+  for (let tick = 1; tick <= 8 * PATIENCE_TICKS; tick += 1) {
+    const before = lines(a.propose(tick, 'x'))[0]?.startsWith('proposed') ?? false;
+    a.finishWrites();
+    const { lastIndex } = a.status;
+    a.receive(accepted('b', 'a', 2, lastIndex), accepted('c', 'a', 2, lastIndex));
+    if (untilTold(a, 1).length > 0 && before) toldAt.push(tick);
+  }
+  t.same(toldAt, [PATIENCE_TICKS, 3 * PATIENCE_TICKS, 7 * PATIENCE_TICKS]);
+  t.equal(a.status.role, 'leader', 'and the leader goes on between');
+});
+
 /** `a` leads term 2, and b has all of its log. */
 function leader(options: ConstructorParameters<typeof Member>[1] = {}): Member {
   const a = lead(new Member('a', { term: 1, ...options }));
   a.finishWrites();
   a.receive(accepted('b', 'a', 2, 1), accepted('c', 'a', 2, 1));
   return a;
+}
+
+/** Ten of the longest election timeouts. */
+const PATIENCE_TICKS = 10 * TIMING.electionMaxTicks;
+
+/** `a` leads term 2 of members with these priorities, who hold its log. */
+function preferring(
+  priorities: Readonly<Record<string, number>>,
+  configuration = configurationOf('abc'),
+  limits: Partial<RaftLimits> = {},
+  isCommitted = true,
+): Member {
+  const preferred = { ...configuration, priorities: new Map(Object.entries(priorities)) };
+  const a = lead(new Member('a', { term: 1, configuration: preferred, limits }));
+  if (!isCommitted) return a;
+  a.finishWrites();
+  for (const member of ['b', 'c', ...configuration.learners]) {
+    a.receive(accepted(member, 'a', 2, 1));
+  }
+  return a;
+}
+
+/** Whom `a` tells to stand within so many ticks, in which only some are heard. */
+function untilTold(a: Member, ticks: number, heard = 'bc'): readonly string[] {
+  const told = new Set<string>();
+  for (let i = 0; i < ticks; i += 1) {
+    for (const effect of a.tick()) {
+      if (effect.kind === 'transferRefused') throw new Error('nobody has asked for a transfer');
+      if (effect.kind === 'send' && effect.message.kind === 'timeoutNow')
+        told.add(effect.message.to);
+    }
+    for (const member of heard) a.receive(heartbeatReply(member, 'a', 2));
+  }
+  return [...told];
 }
 
 function transfer(to: string | null = null): Input {

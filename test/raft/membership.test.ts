@@ -94,6 +94,23 @@ t.test('addresses change, and the member stays the same', async (t) => {
   t.same(cluster.member('c').status.configuration.incoming, ['a', 'b', 'c']);
 });
 
+t.test('a priority stays with its member, and goes to whoever takes its place', async (t) => {
+  const cluster = clusterOf('abc', 'd');
+  const before = configurationVersion(cluster.member('a').status.configuration);
+  const priorities = (): unknown[] => [
+    ...(cluster.member('c').status.configuration.priorities ?? []),
+  ];
+  cluster.change('a', { kind: 'changePriority', member: 'b', priority: 7 });
+  cluster.change('a', { kind: 'replace', member: 'b', by: 'd' });
+  t.same(priorities(), [['d', 7]]);
+  cluster.change('a', { kind: 'changePriority', member: 'd', priority: 1 });
+  t.same(priorities(), [], 'as if nothing had been said');
+  cluster.change('a', { kind: 'changePriority', member: 'd', priority: 0 });
+  cluster.change('a', { kind: 'remove', member: 'd' });
+  t.same(priorities(), []);
+  t.not(configurationVersion(cluster.member('a').status.configuration), before);
+});
+
 t.test('no change before the leader’s own term has committed (schedule E1)', async (t) => {
   // S1 of term 1 has left (1,2), which adds e, on itself and on e.
   const b = lead(new Member('b', { voters: 'abcd', term: 1, log: '1/1' }), 'cd');

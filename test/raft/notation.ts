@@ -235,9 +235,18 @@ function printHardState(hardState: HardState | null): string {
 }
 
 export function printConfiguration(configuration: Configuration): string {
-  const { incoming, outgoing, learners, leadership } = configuration;
-  const lease = leadership === undefined ? '' : ` lease=${leadership.leaderLeaseMs ?? 'off'}`;
-  const part = (name: string, members: readonly MemberId[]): string =>
-    members.length === 0 ? '' : ` ${name}=${members.join('')}`;
-  return `${incoming.join('')}${part('outgoing', outgoing)}${part('learners', learners)}${lease}`;
+  const { incoming, outgoing, learners, leadership, priorities = new Map() } = configuration;
+  const part = (name: string, members: readonly string[], separator = ''): string =>
+    members.length === 0 ? '' : ` ${name}=${members.join(separator)}`;
+  return [
+    incoming.join(''),
+    part('outgoing', outgoing),
+    part('learners', learners),
+    part(
+      'priorities',
+      [...priorities].map((pair) => pair.join(':')),
+      ',',
+    ),
+    leadership === undefined ? '' : ` lease=${leadership.leaderLeaseMs ?? 'off'}`,
+  ].join('');
 }

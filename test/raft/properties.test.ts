@@ -26,9 +26,11 @@ const configurations: fc.Arbitrary<Configuration> = fc
     learners: fc.subarray(MEMBERS),
     clusterId: fc.string(),
     client: fc.option(fc.string(), { nil: null }),
+    preferred: fc.subarray(MEMBERS),
   })
-  .map(({ incoming, outgoing, learners, clusterId, client }) => ({
+  .map(({ incoming, outgoing, learners, clusterId, client, preferred }) => ({
     clusterId,
+    ...prioritiesOf(preferred.filter((id) => [...incoming, ...outgoing].includes(id))),
     incoming,
     outgoing,
     learners: learners.filter((id) => !incoming.includes(id) && !outgoing.includes(id)),
@@ -39,6 +41,11 @@ const configurations: fc.Arbitrary<Configuration> = fc
       ]),
     ),
   }));
+
+function prioritiesOf(members: readonly string[]): Pick<Configuration, 'priorities'> {
+  if (members.length === 0) return {};
+  return { priorities: new Map(members.map((id, i) => [id, i + 2])) };
+}
 
 t.test('a quorum is what every definition of it says (schedule B16)', async (t) => {
   fc.assert(
@@ -207,7 +214,7 @@ t.test(
       fc.property(configurations, (configuration) => {
         const bytes = encodeConfiguration(configuration);
         const decoded = decodeConfiguration(bytes);
-        const { incoming, outgoing, learners, addresses } = configuration;
+        const { incoming, outgoing, learners, addresses, priorities } = configuration;
         const shuffled: Configuration = {
           learners: [...learners].reverse(),
           outgoing: [...outgoing].reverse(),
@@ -216,6 +223,7 @@ t.test(
             [...addresses].reverse().map(([id, { peer, client }]) => [id, { client, peer }]),
           ),
           clusterId: configuration.clusterId,
+          ...(priorities === undefined ? {} : { priorities: new Map([...priorities].reverse()) }),
         };
         t.same(decoded, configuration);
         t.same(encodeConfiguration(shuffled), bytes);
@@ -251,6 +259,19 @@ t.test('what is no whole configuration of a known version is ERR_PROTOCOL', asyn
     { ...good, addresses: [['a', null]] },
     { ...good, addresses: [['a', { peer: 1, client: null }]] },
     { ...good, addresses: [['a', { peer: 'a:1' }]] },
+    { ...good, priorities: {} },
+    { ...good, priorities: [['a']] },
+    { ...good, priorities: [[1, 2]] },
+    { ...good, priorities: [['a', 101]] },
+    { ...good, priorities: [['a', 0.5]] },
+    { ...good, priorities: [['z', 2]] },
+    {
+      ...good,
+      priorities: [
+        ['a', 2],
+        ['a', 3],
+      ],
+    },
     { ...good, addresses: [...good.addresses, ['z', { peer: 'z:1', client: null }]] },
   ];
   for (const value of bad) {

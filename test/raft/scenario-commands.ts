@@ -259,7 +259,8 @@ function propose(stage: Stage, words: Words): void {
 }
 
 /**
- * `change a add d`, `promote d`, `remove b`, `replace b d`, `move b b:2`: one change of the members;
+ * `change a add d`, `promote d`, `remove b`, `replace b d`, `move b b:2`, `priority b 5`: one change
+ * of the members;
  * `change a lease 100`, `lease off`: of what they promise their leaders.
  */
 function change(stage: Stage, words: Words): void {
@@ -305,6 +306,8 @@ function membershipChange(kind: string, member: MemberId, words: Words): Members
       const addresses = { peer: words.next('an address'), client: null };
       return { kind: 'changeAddresses', member, addresses };
     }
+    case 'priority':
+      return { kind: 'changePriority', member, priority: Number(words.next('a priority')) };
     default:
       throw new Error(`no change is called "${kind}"`);
   }
