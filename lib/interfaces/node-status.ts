@@ -63,7 +63,9 @@ export interface Membership {
   remove(id: NodeId, options?: ChangeOptions): Promise<void>;
   /**
    * Puts `by`, which must be running, in the place of `id`: as a learner first, and in one step once
-   * it has caught up. Both may be the same node, whose directory was wiped.
+   * it has caught up. Both may be the same node, whose directory was wiped. `id` may lead, and need not
+   * run. A call that ends in between, by its deadline or its signal, leaves `by` a learner and `id` what it
+   * was: called again it goes on from there.
    */
   replace(id: NodeId, by: NodeId, options?: MemberAddressOptions): Promise<void>;
   /**

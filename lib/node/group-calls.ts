@@ -244,6 +244,11 @@ export class GroupCalls {
     this.#calls.failAll(({ outcome }) => withOutcome(reason, outcome));
   }
 
+  /** Whether calls are taken. */
+  get isOpen(): boolean {
+    return this.#closed === null && this.#refusing === null;
+  }
+
   /** Throws why, once the group has stopped. For what need not wait. */
   checkOpen(): void {
     const refused = this.#closed ?? this.#refusing;

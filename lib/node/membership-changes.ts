@@ -90,13 +90,16 @@ export class MembershipChanges implements Membership {
 
   async replace(id: NodeId, by: NodeId, options: MemberAddressOptions = {}): Promise<void> {
     const wait = this.#deadline(options);
-    const found = await this.#find(id, wait);
-    const old = found.voters[0] ?? found.learners[0];
+    const { voters, learners } = await this.#find(id, wait);
+    const old = voters[0] ?? (await this.#earlier(id, learners, wait));
     if (old === undefined) throw notMember(id, null);
-    const known = (await this.#find(by, wait)).learners.find((member) => member !== old);
+    const found = await this.#find(by, wait);
+    if (by !== id && found.voters.length > 0) throw notMember(by, 'is a voter already');
+    const known = found.learners.find((member) => member !== old);
     const learner = known ?? (await this.#addLearner(by, options, wait));
-    const expectNothing = known === undefined ? { ...options, expect: undefined } : options;
-    await this.#change({ kind: 'replace', member: old, by: learner }, expectNothing, wait);
+    // What was expected was true of the first step, which has changed it.
+    const rest = known === undefined ? { ...options, expect: undefined } : options;
+    await this.#change({ kind: 'replace', member: old, by: learner }, rest, wait);
   }
 
   async update(id: NodeId, options: MemberUpdateOptions): Promise<void> {
@@ -131,6 +134,17 @@ export class MembershipChanges implements Membership {
         ? { kind: 'promote', member: learner }
         : { kind: 'replace', member: old, by: learner };
     await this.#change(change, {}, this.#deadline({}));
+  }
+
+  /** Of two incarnations that learn, the one that does not answer to the name any more. */
+  async #earlier(
+    id: NodeId,
+    learners: readonly MemberId[],
+    wait: Deadline,
+  ): Promise<MemberId | undefined> {
+    if (learners.length < 2) return learners[0];
+    const { incarnation } = await this.#introduce(id, null, wait);
+    return learners.find((member) => incarnationOf(member) !== incarnation);
   }
 
   async #addLearner(id: NodeId, options: MemberAddressOptions, wait: Deadline): Promise<MemberId> {
@@ -204,12 +218,15 @@ export class MembershipChanges implements Membership {
     });
   }
 
-  /** The change is decided; what is left is that this node sees the end of it, if it is told in time. */
-  async #leaveJoint(wait: Deadline): Promise<void> {
-    const { clock, configuration } = this.#options;
-    while (configuration().outgoing.length > 0 && clock.now() < wait.deadlineMs) {
-      await this.#pause(wait);
-    }
+  /**
+   * The change is decided; what is left is that this node sees the end of it, if it is told while the
+   * caller waits.
+   */
+  async #leaveJoint({ signal, deadlineMs }: Deadline): Promise<void> {
+    const { clock, configuration, calls } = this.#options;
+    const isWaiting = (): boolean =>
+      signal?.aborted !== true && clock.now() < deadlineMs && calls.isOpen;
+    while (configuration().outgoing.length > 0 && isWaiting()) await this.#sleep();
   }
 
   #deadline({ signal, timeoutMs }: ChangeOptions): Deadline {
@@ -232,6 +249,10 @@ export class MembershipChanges implements Membership {
         cause: signal.reason,
       });
     }
+    await this.#sleep();
+  }
+
+  async #sleep(): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#options.clock.after(AGAIN_MS, resolve);
     });
