@@ -64,6 +64,8 @@ export class Peer {
 
   greet(greeting: Greeting): void {
     this.#greeted.set(greeting.lane, greeting);
+    // What was heard of another incarnation is old.
+    if (this.#last?.sender.incarnation !== greeting.incarnation) this.#last = null;
   }
 
   /** The start of the peer's process that was heard last, or null. */

@@ -5,6 +5,7 @@ import {
   memberId,
   type NodeId,
   nodeIdOf,
+  QuorateError,
   unreachable,
 } from '../base/index.js';
 import type { NetworkTransport, StoredIdentity, Timer } from '../interfaces/index.js';
@@ -108,7 +109,7 @@ export class PeerLink {
     this.#link.handle('raft', { receive: (sender, payload) => this.#onRaft(sender, payload) });
     this.#link.handle('kv', { request: (_, payload) => this.#onCall(payload) });
     this.#link.handle('snapshot', { request: (_, payload) => this.#onSnapshotRequest(payload) });
-    this.#link.handle('admin', { request: (_, payload) => this.#onProbe(payload) });
+    this.#link.handle('admin', { request: (sender, payload) => this.#onProbe(sender, payload) });
   }
 
   get address(): string | null {
@@ -293,8 +294,12 @@ export class PeerLink {
     return encodeSnapshotChunk(await group.snapshots.serve(request));
   }
 
-  async #onProbe(payload: Uint8Array): Promise<Uint8Array> {
+  async #onProbe(sender: Sender, payload: Uint8Array): Promise<Uint8Array> {
     const asking = decodeProbe(payload);
+    if (asking.nodeId !== sender.nodeId || asking.incarnation !== sender.incarnation) {
+      const message = `${sender.nodeId} asks in the name of ${asking.nodeId}`;
+      throw new QuorateError('ERR_PROTOCOL', { message });
+    }
     return encodeProbe(this.#options.answerProbe(asking.group, asking));
   }
 }

@@ -1,4 +1,4 @@
-import { type MemberId, unreachable } from '../base/index.js';
+import { assert, type MemberId, unreachable } from '../base/index.js';
 import { isCaughtUp } from './catch-up.js';
 import { configurationVersion, encodeConfiguration } from './configuration.js';
 import type { ChangeRejection } from './effects.js';
@@ -48,7 +48,8 @@ export function onChangeLeadership(
 export function leaveJoint(state: RaftState): void {
   const { index, configuration } = inForce(state);
   if (configuration.outgoing.length === 0 || index > state.commitIndex) return;
-  if (!hasOwnTermCommitted(state) || state.unwritten.entries.length > 0) return;
+  // A step that commits has appended nothing.
+  if (!hasOwnTermCommitted(state)) return;
   appendConfiguration(state, { ...configuration, outgoing: [] });
 }
 
@@ -59,7 +60,6 @@ export function leaveJoint(state: RaftState): void {
  * has to find out by waiting.
  */
 export function settleRemovals(state: RaftState): void {
-  if (inForce(state).index > state.commitIndex) return;
   forgetRemoved(state);
   if (isLeaving(state) && state.commitIndex === state.log.lastIndex) resign(state);
 }
@@ -72,7 +72,8 @@ function objection(state: RaftState, expect: string | null): ChangeRejection | n
   // A predecessor's change may be committed by others without this leader knowing. Until an entry of
   // this term is committed, a change of ours could decide beside it, with no member in common.
   if (!hasOwnTermCommitted(state)) return 'termNotCommitted';
-  if (index > state.commitIndex || configuration.outgoing.length > 0) return 'changeInFlight';
+  if (index > state.commitIndex) return 'changeInFlight';
+  assert(configuration.outgoing.length === 0, 'a joint configuration is left as it is committed');
   return null;
 }
 

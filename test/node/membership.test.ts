@@ -238,7 +238,8 @@ test('with readmit: manual a wiped member waits to be replaced', async (t) => {
   const again = await world.openStore('n3', { readmit: 'manual' });
   await world.elapse(5_000);
   t.same(again.membership.list(), []);
-  t.ok(world.lines.some(({ fields }) => fields['event'] === 'node.notReadmitted'));
+  const told = world.lines.filter(({ fields }) => fields['event'] === 'node.notReadmitted');
+  t.equal(told.length, 1, 'once');
   await world.run(n1.membership.replace('n3', 'n3'));
   await world.until(() => roles(again) === 'n1:voter n2:voter n3:voter');
   for (const kv of [n1, n2, again]) await world.run(kv.close());

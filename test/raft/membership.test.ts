@@ -43,6 +43,12 @@ t.test('one step puts a learner in the place of a voter', async (t) => {
   t.same(cluster.member('d').status.configuration.addresses.has('b'), false, 'b is forgotten');
 });
 
+t.test('a learner that takes the place of a learner is one as before', async (t) => {
+  const cluster = clusterOf('abc', 'de');
+  cluster.change('a', { kind: 'replace', member: 'd', by: 'e' });
+  t.same(configurationsOf(cluster.member('c')), ['abc learners=e']);
+});
+
 t.test(
   'a change that cannot be made is refused with its reason, and changes nothing',
   async (t) => {
@@ -58,6 +64,7 @@ t.test(
       [{ kind: 'replace', member: 'b', by: 'x' }, 'unknownMember'],
       [{ kind: 'replace', member: 'b', by: 'c' }, 'notLearner'],
       [{ kind: 'replace', member: 'b', by: 'd' }, 'notCaughtUp'],
+      [{ kind: 'replace', member: 'd', by: 'b' }, 'notLearner'],
       [{ kind: 'changeAddresses', member: 'x', addresses: addressesOf('x') }, 'unknownMember'],
     ];
     for (const [change, reason] of refused) {

@@ -1,0 +1,254 @@
+import { test } from 'tap';
+import { DEFAULT_LIMITS } from '../../lib/base/index.js';
+import { Link } from '../../lib/link/index.js';
+import { silentLogger } from '../../lib/observe/index.js';
+import type { KVStore } from '../../lib/store/index.js';
+import { SeededRandom } from '../../lib/testing/index.js';
+import { decodeProbe, encodeProbe, type Probe } from '../../lib/wire/index.js';
+import { memoryStorage } from '../../storage/memory/index.js';
+import { failureOf, World } from './world.js';
+
+/*
+ * Who is let into a group that exists, and who is not. A stranger speaks the protocol by hand, so that it
+ * can say what no node would.
+ */
+
+const CLUSTER = 'a'.repeat(16);
+
+test('a node is let in that is new, of this cluster and not of another, and asks for it', async (t) => {
+  const world = new World();
+  const stores = await world.openAll();
+  const [n1] = stores as [KVStore];
+  const n4 = await Stranger.open(world, 'n4');
+  const wrong: readonly Partial<Probe>[] = [
+    { joins: false },
+    { hasLog: true },
+    { clusterName: 'another' },
+    { clusterId: CLUSTER },
+  ];
+  for (const said of wrong) {
+    const answer = await world.run(n4.ask('n1', said));
+    t.match(answer, { nodeId: 'n1', hasLog: true }, 'who asks is answered');
+    await world.elapse(1000);
+    t.equal(roles(n1), 'n1:voter n2:voter n3:voter', JSON.stringify(said));
+  }
+  for (const said of [{ nodeId: 'n5' }, { incarnation: 'b'.repeat(16) }]) {
+    const failure = await failureOf(world.run(n4.ask('n1', said)));
+    t.match(failure, { code: 'ERR_PROTOCOL' }, 'nobody asks for another');
+  }
+  // It may ask as often as it likes, whomever it likes.
+  await world.run(Promise.all(['n1', 'n1', 'n2', 'n3'].map((id) => n4.ask(id, {}))));
+  await world.until(() => roles(n1) === 'n1:voter n2:voter n3:voter n4:learner');
+  await world.run(n4.ask('n1', {}));
+  await world.elapse(500);
+  t.equal(roles(n1), 'n1:voter n2:voter n3:voter n4:learner');
+  await n4.close();
+  for (const kv of stores) await world.run(kv.close());
+  t.same(world.unexpected, []);
+});
+
+test('one that asks again and again is let in by one change, and again after a failure', async (t) => {
+  const world = new World();
+  const stores = await world.openAll();
+  const leader = await world.leaderOf(stores);
+  const n4 = await Stranger.open(world, 'n4');
+  // The leader is not reached: what was asked for waits.
+  const follower = stores.find((kv) => kv !== leader)!;
+  world.network.split([stores.filter((kv) => kv !== follower).map(({ id }) => id)]);
+  for (let i = 0; i < 20; i += 1) {
+    await world.run(n4.ask(follower.id, {}));
+    await world.elapse(100);
+  }
+  t.equal(follower.status().pendingCalls, 1);
+  await world.elapse(12_000);
+  t.equal(follower.status().pendingCalls, 0, 'it was given up');
+  world.network.heal();
+  await world.run(n4.ask(follower.id, {}));
+  await world.until(() => roles(leader).includes('n4:learner'));
+  t.same(
+    world.lines.filter(({ fields }) => fields['event'] === 'node.notAdmitted').length,
+    1,
+    'the one that was given up',
+  );
+  await world.run(n4.ask(leader.id, {}));
+  await world.elapse(100);
+  t.equal(
+    world.lines.filter(({ fields }) => fields['event'] === 'node.notAdmitted').length,
+    1,
+    'a member that asks is not added again',
+  );
+  await n4.close();
+  for (const kv of stores) await world.run(kv.close());
+  t.same(world.unexpected, []);
+});
+
+test('a member that was heard of lately is not replaced by a namesake (schedule E15)', async (t) => {
+  const world = new World();
+  const stores = await world.openAll();
+  const leader = await world.leaderOf(stores);
+  const [gone, other] = stores.filter((kv) => kv !== leader) as [KVStore, KVStore];
+  await world.crash(gone);
+  const namesake = await Stranger.open(world, gone.id);
+  await world.run(namesake.ask(leader.id, { joins: false }));
+  await world.elapse(20);
+  t.equal(roles(leader), 'n1:voter n2:voter n3:voter', 'for all that is known it lives');
+  await world.until(() => roles(leader).includes(`${gone.id}:learner`));
+  t.equal(leader.membership.list().length, 4, 'and the one before it still counts');
+  await namesake.close();
+  for (const kv of [leader, other]) await world.run(kv.close());
+  t.same(world.unexpected, []);
+});
+
+test('the leader asks a namesake five times a second, and no stranger', async (t) => {
+  const world = new World();
+  const stores = await world.openAll({ readmit: 'manual' });
+  const leader = await world.leaderOf(stores);
+  const [gone, other] = stores.filter((kv) => kv !== leader) as [KVStore, KVStore];
+  await world.crash(gone);
+  const namesake = await Stranger.open(world, gone.id, { name: 'another' });
+  const n4 = await Stranger.open(world, 'n4');
+  await world.elapse(5000);
+  const asked = namesake.asked.filter((id) => id === leader.id).length;
+  t.ok(asked >= 20 && asked <= 30, `${asked} in five seconds`);
+  t.ok(namesake.asked.length - asked < 3, 'hardly anybody else does');
+  t.same(n4.asked, [], 'who is no member is not looked for');
+  t.equal(roles(leader), 'n1:voter n2:voter n3:voter', 'what it answers is looked at');
+  await namesake.close();
+  await n4.close();
+  for (const kv of [leader, other]) await world.run(kv.close());
+  t.same(world.unexpected, []);
+});
+
+test('a learner that is to vote asks for it once at a time, until it does', async (t) => {
+  const world = new World();
+  const stores = await world.openAll();
+  const n4 = await world.openStore('n4', { members: undefined, join: ['n1'] });
+  await world.until(() => roles(n4).includes('n4:learner'));
+  world.network.isolate('n4');
+  await world.elapse(5000);
+  t.equal(n4.status().pendingCalls, 1);
+  await world.elapse(20_000);
+  world.network.heal();
+  await world.until(() => roles(n4) === 'n1:voter n2:voter n3:voter n4:voter');
+  await world.elapse(1000);
+  const { lastIndex } = n4.status();
+  await world.elapse(1000);
+  t.equal(n4.status().lastIndex, lastIndex, 'then it asks no more');
+  t.same(
+    world.lines.filter(({ fields }) => fields['event'] === 'node.notPromoted').length > 0,
+    true,
+  );
+  // One that was added by hand stays what it was made.
+  const n5 = await world.openStore('n5', { members: [...world.members, 'n5'] });
+  await world.run(stores[0]!.membership.add('n5'));
+  await world.elapse(3000);
+  t.match(roles(n4), /n5:learner$/);
+  for (const kv of [...stores, n4, n5]) await world.run(kv.close());
+  t.same(world.unexpected, []);
+});
+
+test('a disk that was put back after another took its place is not let in by itself', async (t) => {
+  const world = new World();
+  const stores = await world.openAll();
+  const [n1, n2, n3] = stores as [KVStore, KVStore, KVStore];
+  const before = world.disk('n3');
+  await world.crash(n3);
+  world.wipe('n3');
+  const again = await world.openStore('n3');
+  await world.until(() => roles(again) === 'n1:voter n2:voter n3:voter');
+  const { incarnation } = again.status();
+  await world.crash(again);
+  const back = await world.openStore('n3', { storage: memoryStorage({ disk: before }) });
+  await world.elapse(5000);
+  t.equal(n1.membership.list().length, 3);
+  t.equal(n1.membership.list()[2]?.incarnation, incarnation);
+  t.equal(back.status().role === 'leader', false);
+  await world.run(n2.put('k', 'v'));
+  for (const kv of [n1, n2, back]) await world.run(kv.close());
+  t.same(world.unexpected, []);
+});
+
+test('a node that is itself new lets nobody in', async (t) => {
+  const world = new World();
+  const n1 = await world.openStore('n1');
+  const n4 = await Stranger.open(world, 'n4');
+  t.match(await world.run(n4.ask('n1', {})), { hasLog: false });
+  await world.elapse(1000);
+  t.equal(n1.status().pendingCalls, 0);
+  await n4.close();
+  await world.run(n1.close());
+  t.same(world.unexpected, []);
+});
+
+/** A node that speaks for itself: it asks what it is told to, and answers as one that is new. */
+class Stranger {
+  /** Who has asked it. */
+  readonly asked: string[] = [];
+  readonly #id: string;
+  readonly #incarnation = 'f'.repeat(16);
+  readonly #link: Link;
+  readonly #name: string;
+
+  private constructor(world: World, id: string, name: string) {
+    this.#id = id;
+    this.#name = name;
+    this.#link = new Link({
+      transport: world.network.transport(id),
+      nodeId: id,
+      incarnation: this.#incarnation,
+      instance: 'e'.repeat(16),
+      clusterId: null,
+      listen: null,
+      limits: DEFAULT_LIMITS,
+      clock: world.time.clock,
+      random: new SeededRandom(7),
+      logger: silentLogger,
+    });
+    this.#link.handle('admin', {
+      request: async (sender) => {
+        this.asked.push(sender.nodeId);
+        return encodeProbe(this.#probe({ joins: false }));
+      },
+    });
+  }
+
+  static async open(world: World, id: string, { name = 'quorate' } = {}): Promise<Stranger> {
+    const stranger = new Stranger(world, id, name);
+    await world.run(stranger.#link.start());
+    stranger.#link.setPeers(new Map(world.members.map((member) => [member, ''])));
+    await world.elapse(20);
+    return stranger;
+  }
+
+  async ask(peer: string, said: Partial<Probe>): Promise<Probe> {
+    const options = { timeoutMs: 1000 };
+    const payload = encodeProbe(this.#probe(said));
+    return decodeProbe(await this.#link.request(peer, 'admin', payload, options));
+  }
+
+  close(): Promise<void> {
+    return this.#link.close();
+  }
+
+  #probe(said: Partial<Probe>): Probe {
+    return {
+      group: 'default',
+      nodeId: this.#id,
+      incarnation: this.#incarnation,
+      clusterId: null,
+      clusterName: this.#name,
+      hasLog: false,
+      members: [{ id: this.#id, address: '' }],
+      clientAddress: null,
+      joins: true,
+      ...said,
+    };
+  }
+}
+
+function roles(kv: KVStore): string {
+  return kv.membership
+    .list()
+    .map(({ id, role }) => `${id}:${role}`)
+    .join(' ');
+}
