@@ -1,4 +1,5 @@
-import type { Consistency, KVEntry } from 'quorate';
+import type { KVEntry, ReadOptions } from 'quorate';
+import { parseDuration } from '../cli/durations.js';
 import type { Flag, Setting, Settings } from '../cli/flags.js';
 import { UsageError } from '../cli/usage-error.js';
 import { type Command, DONE, NOT_FOUND } from './command.js';
@@ -11,8 +12,17 @@ const IF_REVISION: Flag = {
 const CONSISTENCY: Flag = {
   name: 'consistency',
   value: 'LEVEL',
-  help: 'linearizable (default) or stale',
+  help: 'linearizable (default), leader-lease or stale',
 };
+const FRESHNESS: readonly Flag[] = [
+  CONSISTENCY,
+  {
+    name: 'max-staleness',
+    value: 'TIME',
+    help: 'stale: sees what was acknowledged before so long ago: 500ms, 5s',
+  },
+  { name: 'min-revision', value: 'N', help: 'stale: sees at least revision N' },
+];
 
 /** Commands that read and write keys. */
 export const DATA_COMMANDS: readonly Command[] = [
@@ -41,11 +51,11 @@ export const DATA_COMMANDS: readonly Command[] = [
     usage: 'K',
     help: 'prints the value',
     words: [1, 1],
-    flags: [CONSISTENCY, { name: 'raw', value: null, help: 'no line break behind the value' }],
+    flags: [...FRESHNESS, { name: 'raw', value: null, help: 'no line break behind the value' }],
     prepare: ({ words: [key = ''], settings }) => {
-      const consistency = consistencyOf(settings);
+      const freshness = freshnessOf(settings);
       return async ({ kv, out, remaining }) => {
-        const entry = await kv.getEntry(key, { consistency, ...remaining() });
+        const entry = await kv.getEntry(key, { ...freshness, ...remaining() });
         if (entry === null) {
           if (out.isJson) out.line('', { key, value: null });
           else out.note('not found');
@@ -85,18 +95,18 @@ export const DATA_COMMANDS: readonly Command[] = [
       { name: 'limit', value: 'N', help: 'at most so many' },
       { name: 'values', value: null, help: 'key, tab, value' },
       { name: 'keys-only', value: null, help: 'keys alone, also with --json' },
-      CONSISTENCY,
+      ...FRESHNESS,
     ],
     prepare: ({ words: [prefix], settings }) => {
       const limit = wholeNumber(settings.get('limit'), 1);
-      const consistency = consistencyOf(settings);
+      const freshness = freshnessOf(settings);
       const hasValues = isOn(settings, 'values');
       const isKeysOnly = isOn(settings, 'keys-only');
       if (hasValues && isKeysOnly) {
         throw new UsageError('--values and --keys-only exclude each other; keep one');
       }
       return async ({ kv, out, remaining }) => {
-        const options = { limit, consistency, ...remaining() };
+        const options = { limit, ...freshness, ...remaining() };
         const range = prefix === undefined || prefix === '' ? {} : { prefix };
         for await (const entry of kv.list({ ...range, ...options })) {
           const words = hasValues ? `${entry.key}\t${textOf(entry.value)}` : entry.key;
@@ -142,7 +152,20 @@ function wholeNumber(setting: Setting | undefined, least: number): number | unde
   );
 }
 
-function consistencyOf(settings: Settings): Consistency | undefined {
+/** What only stale reads take makes a read stale. */
+function freshnessOf(settings: Settings): ReadOptions {
+  const staleness = settings.get('max-staleness');
+  const maxStalenessMs = staleness && Math.ceil(parseDuration(staleness.text, staleness.source));
+  const minRevision = wholeNumber(settings.get('min-revision'), 0);
+  const isStale = maxStalenessMs !== undefined || minRevision !== undefined;
+  const consistency = consistencyOf(settings) ?? (isStale ? 'stale' : undefined);
+  if (isStale && consistency !== 'stale') {
+    throw new UsageError('--max-staleness and --min-revision go with --consistency stale');
+  }
+  return { consistency, maxStalenessMs, minRevision };
+}
+
+function consistencyOf(settings: Settings): ReadOptions['consistency'] {
   const setting = settings.get('consistency');
   if (setting === undefined) return undefined;
   const { text, source } = setting;

@@ -176,22 +176,30 @@ export class LocalBackend implements KVBackend {
   }
 
   /** Whether what is applied here is fresh enough now. */
-  #mayRead({ consistency, minRevision = 0 }: ReadRequest): boolean {
+  #mayRead({
+    consistency,
+    minRevision = 0,
+    maxStalenessMs = Number.POSITIVE_INFINITY,
+  }: ReadRequest): boolean {
+    const { group, machine } = this.#options;
     switch (consistency) {
       case 'linearizable':
         return false;
       case 'leaderLease':
-        return this.#options.group.holdsLease();
+        return group.holdsLease();
       case 'stale':
-        return this.#options.machine.machine.revision >= minRevision;
+        return machine.machine.revision >= minRevision && group.stalenessMs() <= maxStalenessMs;
       default:
         return unreachable(consistency);
     }
   }
 
-  async #catchUp({ minRevision = 0 }: ReadRequest, options: CallOptions): Promise<void> {
+  /** Asks the leader, and waits for what this node lacks. A stale read needs no more than it asks for. */
+  async #catchUp(request: ReadRequest, options: CallOptions): Promise<void> {
     const { calls } = this.#options.group;
-    await calls.readBarrier(options);
+    const { consistency, minRevision = 0 } = request;
+    const isEnough = consistency === 'stale' ? () => this.#mayRead(request) : undefined;
+    await calls.readBarrier(options, isEnough);
     // It may have stopped in the turn that let this read pass.
     calls.checkOpen();
     const { revision } = this.#options.machine.machine;

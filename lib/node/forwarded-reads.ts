@@ -1,4 +1,5 @@
 import type { GroupId, LogIndex, MemberId, QuorateError } from '../base/index.js';
+import type { Clock } from '../interfaces/index.js';
 import type { PeerAnswer, PeerCall } from '../wire/index.js';
 import type { PendingCall } from './pending-calls.js';
 import type { PendingReads } from './pending-reads.js';
@@ -6,6 +7,7 @@ import type { PendingReads } from './pending-reads.js';
 export interface ForwardedReadsOptions {
   readonly self: MemberId;
   readonly group: GroupId;
+  readonly clock: Clock;
   /** Takes over what the leader gave an index. */
   readonly reads: PendingReads;
   readonly leader: () => MemberId | null;
@@ -59,13 +61,15 @@ export class ForwardedReads {
   }
 
   #askLeader(leader: MemberId, calls: readonly PendingCall<LogIndex>[]): void {
-    const { group, reads, ask, failed, appliedIndex } = this.#options;
+    const { group, clock, reads, ask, failed, appliedIndex } = this.#options;
+    const askedMs = clock.now();
     const deadlineMs = Math.max(...calls.map((call) => call.deadlineMs));
     this.#asked.add(calls);
     ask(leader, { kind: 'readIndex', group, timeoutMs: 0 }, deadlineMs).then(
       (answer) => {
         this.#asked.delete(calls);
-        if (answer.kind === 'readIndex') reads.await(answer.index, calls, appliedIndex());
+        if (answer.kind !== 'readIndex') return;
+        reads.await({ index: answer.index, askedMs, calls }, appliedIndex());
       },
       (error: QuorateError) => {
         // Where the leader changed meanwhile, they are on their way again.

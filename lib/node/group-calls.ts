@@ -91,6 +91,7 @@ export class GroupCalls {
       explain: (call) => this.#timedOut(call),
     });
     this.queued = new QueuedCalls({
+      clock,
       proposals: this.proposals,
       reads: this.#reads,
       appliedIndex,
@@ -100,6 +101,7 @@ export class GroupCalls {
     this.forwardedReads = new ForwardedReads({
       self,
       group,
+      clock,
       reads: this.#reads,
       leader,
       appliedIndex,
@@ -158,10 +160,19 @@ export class GroupCalls {
 
   /**
    * Resolves once this node has applied everything that was acknowledged before the call, with an
-   * index up to which it surely has. A follower asks the leader, one hop.
+   * index up to which it surely has. A follower asks the leader, one hop. With `isEnough`, also as soon
+   * as that holds of what is applied here, whoever leads.
    */
-  readBarrier(wait: WaitOptions): Promise<LogIndex> {
-    return this.begin<LogIndex>('read', wait, (call) => this.#routeRead(call));
+  readBarrier(wait: WaitOptions, isEnough?: () => boolean): Promise<LogIndex> {
+    return this.begin<LogIndex>('read', wait, (call) => {
+      if (isEnough !== undefined) this.#reads.awaitEnough(call, isEnough);
+      this.#routeRead(call);
+    });
+  }
+
+  /** Everything that was acknowledged before this moment of the node's clock is applied here. */
+  get caughtUpMs(): number {
+    return this.#reads.caughtUpMs;
   }
 
   /** Carries out what a peer forwarded. It is never forwarded again. */

@@ -110,6 +110,15 @@ export class Group {
     return index !== null && index <= this.#appliedIndex;
   }
 
+  /**
+   * How long ago it is, at most, that what is applied here was all that was acknowledged, in milliseconds.
+   * The node's own clock alone decides, and the last question that a leader answered.
+   */
+  stalenessMs(): number {
+    if (this.holdsLease()) return 0;
+    return this.#options.clock.now() - this.calls.caughtUpMs;
+  }
+
   status(): RaftStatus {
     return this.#raft.status();
   }

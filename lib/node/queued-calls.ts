@@ -1,10 +1,12 @@
 import type { LogIndex, Term } from '../base/index.js';
+import type { Clock } from '../interfaces/index.js';
 import type { RejectionReason } from '../raft/index.js';
 import { tooMuchUncommitted } from './faults.js';
 import type { PendingProposals, Proposal } from './pending-proposals.js';
 import type { PendingReads, Read } from './pending-reads.js';
 
 export interface QueuedCallsOptions {
+  readonly clock: Clock;
   /** Takes over what was appended. */
   readonly proposals: PendingProposals;
   /** Takes over what was given an index. */
@@ -25,7 +27,10 @@ export class QueuedCalls {
   /** The part that the driver proposes at the moment. */
   #placing: readonly Proposal[] = [];
   /** Reads that the core was asked about, by read id. */
-  readonly #asked = new Map<number, readonly Read[]>();
+  readonly #asked = new Map<
+    number,
+    { readonly askedMs: number; readonly reads: readonly Read[] }
+  >();
   #nextReadId = 1;
 
   constructor(options: QueuedCallsOptions) {
@@ -82,20 +87,23 @@ export class QueuedCalls {
     if (reads.length === 0) return null;
     const readId = this.#nextReadId;
     this.#nextReadId += 1;
-    this.#asked.set(readId, reads);
+    this.#asked.set(readId, { askedMs: this.#options.clock.now(), reads });
     return readId;
   }
 
   readReady(readId: number, index: LogIndex): void {
-    const calls = (this.#asked.get(readId) ?? []).map((read) => read.call);
+    const asked = this.#asked.get(readId);
     this.#asked.delete(readId);
-    this.#options.reads.await(index, calls, this.#options.appliedIndex());
+    if (asked === undefined) return;
+    const calls = asked.reads.map((read) => read.call);
+    const { reads, appliedIndex } = this.#options;
+    reads.await({ index, askedMs: asked.askedMs, calls }, appliedIndex());
   }
 
   readRefused(readId: number): void {
-    const reads = this.#asked.get(readId) ?? [];
+    const asked = this.#asked.get(readId);
     this.#asked.delete(readId);
-    for (const { onNotLeader } of reads) onNotLeader();
+    for (const { onNotLeader } of asked?.reads ?? []) onNotLeader();
   }
 
   #place(proposals: readonly Proposal[]): readonly Proposal[] {

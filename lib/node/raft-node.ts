@@ -17,6 +17,11 @@ export interface QueryOptions extends WaitOptions {
    * none; `stale` sees what this node has applied, at once.
    */
   readonly consistency?: 'linearizable' | 'leaderLease' | 'stale' | undefined;
+  /**
+   * With `stale`: sees everything that was acknowledged more than so many milliseconds before, by asking
+   * the leader where this node cannot be sure of that.
+   */
+  readonly maxStalenessMs?: number | undefined;
 }
 
 /** A node that replicates a state machine of one's own. */
@@ -97,9 +102,8 @@ export class HostedRaftNode implements RaftNode {
 
   async query(query: Uint8Array, options: QueryOptions = {}): Promise<Uint8Array> {
     const { group, machine } = this.#options;
-    const { consistency = 'linearizable' } = options;
-    const isLeased = consistency === 'leaderLease' && group.holdsLease();
-    if (consistency !== 'stale' && !isLeased) await group.calls.readBarrier(options);
+    checkStaleness(options);
+    if (!isFreshEnough(group, options)) await group.calls.readBarrier(options);
     // A machine that has stopped may have stopped in the middle of a change, also since the barrier.
     group.calls.checkOpen();
     try {
@@ -129,4 +133,18 @@ export class HostedRaftNode implements RaftNode {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** Whether what is applied here may be seen without asking anybody. */
+function isFreshEnough(group: Group, { consistency, maxStalenessMs }: QueryOptions): boolean {
+  if (consistency === 'leaderLease') return group.holdsLease();
+  if (consistency !== 'stale') return false;
+  return maxStalenessMs === undefined || group.stalenessMs() <= maxStalenessMs;
+}
+
+function checkStaleness({ consistency, maxStalenessMs }: QueryOptions): void {
+  if (maxStalenessMs === undefined) return;
+  if (consistency === 'stale' && maxStalenessMs > 0) return;
+  const message = "maxStalenessMs is a number above 0 and goes with consistency 'stale'";
+  throw new QuorateError('ERR_CONFIG', { message });
 }

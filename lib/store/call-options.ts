@@ -1,18 +1,21 @@
 import { isName, type NodeId, QuorateError } from '../base/index.js';
 import type {
   Consistency,
+  Freshness,
   KeyCondition,
   ListOptions,
   PutOptions,
   ReadOptions,
-  Revision,
 } from './types.js';
 
 const CONSISTENCIES: readonly Consistency[] = ['linearizable', 'leaderLease', 'stale'];
 
+/** The longest staleness that a request can carry: 49 days. */
+const MAX_UINT32 = 2 ** 32 - 1;
+
 /** Whether a call may go out: ERR_CONFIG for options that make no sense, ERR_ABORTED once aborted. */
 export function validateCall(options: ReadOptions): void {
-  const { signal, timeoutMs, consistency, minRevision } = options;
+  const { signal, timeoutMs, consistency, minRevision, maxStalenessMs } = options;
   if (timeoutMs !== undefined && !(Number.isFinite(timeoutMs) && timeoutMs > 0)) {
     throw wrong(`timeoutMs must be a number above 0, not ${timeoutMs}`);
   }
@@ -27,6 +30,18 @@ export function validateCall(options: ReadOptions): void {
       throw wrong(`minRevision must be an integer from 0 on, not ${minRevision}`);
     }
   }
+  if (maxStalenessMs !== undefined) {
+    if (consistency !== 'stale') throw wrong("maxStalenessMs goes with consistency 'stale'");
+    if (
+      !Number.isSafeInteger(maxStalenessMs) ||
+      maxStalenessMs < 1 ||
+      maxStalenessMs > MAX_UINT32
+    ) {
+      throw wrong(
+        `maxStalenessMs must be an integer from 1 to ${MAX_UINT32}, not ${maxStalenessMs}`,
+      );
+    }
+  }
   if (signal?.aborted === true) {
     throw new QuorateError('ERR_ABORTED', {
       message: 'the call was aborted',
@@ -36,12 +51,12 @@ export function validateCall(options: ReadOptions): void {
 }
 
 /** How fresh a read must be, as requests say it. */
-export function freshnessOf({ consistency, minRevision }: ReadOptions): {
-  readonly consistency: Consistency;
-  readonly minRevision?: Revision;
-} {
-  const level = consistency ?? 'linearizable';
-  return minRevision === undefined ? { consistency: level } : { consistency: level, minRevision };
+export function freshnessOf({ consistency, minRevision, maxStalenessMs }: ReadOptions): Freshness {
+  return {
+    consistency: consistency ?? 'linearizable',
+    ...(minRevision === undefined ? {} : { minRevision }),
+    ...(maxStalenessMs === undefined ? {} : { maxStalenessMs }),
+  };
 }
 
 /** The one condition that a write carries, or null. */

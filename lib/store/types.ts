@@ -48,9 +48,16 @@ export interface ReadOptions extends CallOptions {
   readonly consistency?: Consistency | undefined;
   /**
    * With `stale`: the read sees at least this revision, and waits for it where this node has not
-   * applied it yet. One that nobody has written yet is ERR_CONFIG.
+   * applied it yet, whether anybody leads or not. One that nobody has written yet is ERR_CONFIG.
    */
   readonly minRevision?: Revision | undefined;
+  /**
+   * With `stale`: the read sees everything that was acknowledged more than so many milliseconds before
+   * the node answers; from 1 on. A node that cannot be sure of that asks the leader, as a linearizable
+   * read does, and remembers the moment when it asked: reads after that are answered at once while they
+   * allow as much. Without a leader it waits for one, until the call times out (ERR_NO_LEADER).
+   */
+  readonly maxStalenessMs?: number | undefined;
 }
 
 /** At most one of the two. A condition that does not hold is ERR_CONDITION with the current entry. */
@@ -171,14 +178,17 @@ export interface KeyCondition {
   readonly modRevision: Revision;
 }
 
+/** How fresh a read must be. The last two belong to `stale`. */
+export interface Freshness {
+  readonly consistency: Consistency;
+  readonly minRevision?: Revision | undefined;
+  /** From 1 to 2^32 - 1. */
+  readonly maxStalenessMs?: number | undefined;
+}
+
 /** What a store asks of its backend. */
 export type KVRequest =
-  | {
-      readonly kind: 'get';
-      readonly key: Uint8Array;
-      readonly consistency: Consistency;
-      readonly minRevision?: Revision | undefined;
-    }
+  | (Freshness & { readonly kind: 'get'; readonly key: Uint8Array })
   | {
       readonly kind: 'put';
       readonly key: Uint8Array;
@@ -186,7 +196,7 @@ export type KVRequest =
       readonly condition: KeyCondition | null;
     }
   | { readonly kind: 'delete'; readonly key: Uint8Array; readonly condition: KeyCondition | null }
-  | {
+  | (Freshness & {
       /** The next entries of [from, to), or of the view that `cursor` names. */
       readonly kind: 'range';
       readonly from: Uint8Array;
@@ -194,10 +204,8 @@ export type KVRequest =
       readonly to: Uint8Array | null;
       readonly limit: number;
       readonly reverse: boolean;
-      readonly consistency: Consistency;
-      readonly minRevision?: Revision | undefined;
       readonly cursor: string | null;
-    }
+    })
   /** Gives back what a cursor held. Unknown ones are passed over. */
   | { readonly kind: 'release'; readonly cursor: string };
 

@@ -1,5 +1,11 @@
 import { assert, unreachable } from '../base/index.js';
-import type { Consistency, KeyCondition, KVRequest, KVResponse, Revision } from '../store/types.js';
+import type {
+  Consistency,
+  Freshness,
+  KeyCondition,
+  KVRequest,
+  KVResponse,
+} from '../store/types.js';
 import {
   isSafeUnsigned,
   isUint32,
@@ -153,28 +159,31 @@ export function kvResponseFromWire(kind: KVAnswerKind, wire: WireResponse): KVRe
   }
 }
 
-interface Freshness {
-  readonly consistency: Consistency;
-  readonly minRevision?: Revision | undefined;
+type WireFreshness = Pick<
+  quorate.v1.GetRequest.$Properties,
+  'consistency' | 'minRevision' | 'maxStalenessMs'
+>;
+
+function freshnessToWire({ consistency, minRevision, maxStalenessMs }: Freshness): WireFreshness {
+  assert(isSafeUnsigned(minRevision ?? 0), 'a revision is a safe integer');
+  assert(isUint32(maxStalenessMs ?? 0), 'a staleness is an unsigned 32-bit integer');
+  return {
+    consistency: CONSISTENCIES.indexOf(consistency) + 1,
+    ...(minRevision === undefined ? {} : { minRevision }),
+    ...(maxStalenessMs === undefined ? {} : { maxStalenessMs }),
+  };
 }
 
-function freshnessToWire({ consistency, minRevision }: Freshness): {
-  readonly consistency: number;
-  readonly minRevision?: number;
-} {
-  const level = CONSISTENCIES.indexOf(consistency) + 1;
-  if (minRevision === undefined) return { consistency: level };
-  assert(isSafeUnsigned(minRevision), 'a revision is a safe integer');
-  return { consistency: level, minRevision };
+function freshnessFromWire({ consistency, minRevision, maxStalenessMs }: WireFreshness): Freshness {
+  return {
+    consistency: consistencyFromWire(consistency),
+    ...(isGiven(minRevision) ? { minRevision: safeInteger(minRevision) } : {}),
+    ...(isGiven(maxStalenessMs) ? { maxStalenessMs } : {}),
+  };
 }
 
-function freshnessFromWire(
-  wire: Pick<quorate.v1.GetRequest.$Properties, 'consistency' | 'minRevision'>,
-): Freshness {
-  const consistency = consistencyFromWire(wire.consistency);
-  const { minRevision } = wire;
-  if (minRevision === null || minRevision === undefined) return { consistency };
-  return { consistency, minRevision: safeInteger(minRevision) };
+function isGiven<T>(value: T | null | undefined): value is T {
+  return value !== null && value !== undefined;
 }
 
 function consistencyFromWire(value: number | null | undefined): Consistency {

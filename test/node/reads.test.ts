@@ -1,5 +1,5 @@
 import t from 'tap';
-import { accepted, MEMBERS, type Rig, rig } from './group-rig.js';
+import { accepted, append, EchoMachine, MEMBERS, type Rig, rig } from './group-rig.js';
 import { failureOf, World } from './world.js';
 
 /*
@@ -53,6 +53,152 @@ t.test(
     for (const kv of stores) await world.run(kv.close());
   },
 );
+
+t.test('a read at a revision needs no leader once that is applied here', async (t) => {
+  const { group, disk, deliver, settle } = await rig({ ask: () => new Promise(() => {}) });
+  const hold = disk.hold();
+  await deliver(append(MEMBERS.b, 2, [1, 1], ['x'], 2));
+  while (group.leader !== null) group.tick();
+  const read = group.calls.readBarrier({}, () => group.appliedIndex >= 2);
+  await settle();
+  t.equal(group.calls.parkedCount, 1, 'it waits for a leader as well');
+  hold.release();
+  await settle();
+  t.equal(await read, 2);
+  t.equal(group.leader, null);
+  await group.close(null);
+});
+
+t.test('staleness counts from the question, once what answers it is applied', async (t) => {
+  const answers: ((index: number) => void)[] = [];
+  const { group, time, deliver, settle } = await rig({
+    ask: () => {
+      return new Promise((resolve) => {
+        answers.push((index) => resolve({ kind: 'readIndex', index }));
+      });
+    },
+  });
+  t.equal(group.stalenessMs(), Number.POSITIVE_INFINITY, 'nobody was asked');
+  await deliver(append(MEMBERS.b, 2, [1, 1], ['x'], 1));
+  const read = group.calls.readBarrier({});
+  await time.elapse(80);
+  t.equal(answers.length, 1);
+  answers[0]?.(2);
+  await settle();
+  t.equal(group.stalenessMs(), Number.POSITIVE_INFINITY, 'what it lacks is not applied');
+  await time.elapse(20);
+  await deliver(append(MEMBERS.b, 2, [2, 2], [], 2));
+  t.equal(await read, 2);
+  t.equal(Math.round(group.stalenessMs()), 100);
+  const second = group.calls.readBarrier({});
+  await time.elapse(30);
+  const third = group.calls.readBarrier({});
+  await time.elapse(10);
+  answers[2]?.(2);
+  await third;
+  answers[1]?.(2);
+  await second;
+  t.equal(Math.round(group.stalenessMs()), 10, 'a late answer takes nothing back');
+  await group.close(null);
+});
+
+t.test(
+  'what a leader has confirmed for its own reads counts from their question as well',
+  async (t) => {
+    const { leader, time } = await leaseHolder();
+    const first = leader.group.calls.readBarrier({});
+    await leader.settle();
+    await time.elapse(200);
+    const second = leader.group.calls.readBarrier({});
+    await leader.settle();
+    const reply = { kind: 'heartbeatReply', group: 'g', from: MEMBERS.b, to: MEMBERS.a } as const;
+    await leader.deliver({ ...reply, term: 2, readRound: 1 });
+    await first;
+    t.equal(Math.round(leader.group.stalenessMs()), 200);
+    await leader.deliver({ ...reply, term: 2, readRound: 2 });
+    await second;
+    t.equal(Math.round(leader.group.stalenessMs()), 0);
+    await leader.group.close(null);
+  },
+);
+
+t.test(
+  'a read that may be stale for so long is answered at once, or asks the leader',
+  async (t) => {
+    const world = new World();
+    const stores = await world.openAll();
+    const leader = await world.leaderOf(stores);
+    const follower = stores.find((kv) => kv !== leader)!;
+    const within = { consistency: 'stale', maxStalenessMs: 400 } as const;
+    await world.run(leader.put('k', '1'));
+    t.equal(await world.run(follower.get('k', within)), '1', 'it has asked');
+    world.network.isolate(follower.id);
+    const { revision } = await world.run(leader.put('k', '2'));
+    t.equal(await follower.get('k', within), '1', 'no time passes');
+    await world.elapse(401);
+    t.equal(await follower.get('k', { consistency: 'stale' }), '1');
+    t.match(await world.run(failureOf(follower.get('k', { ...within, timeoutMs: 300 }))), {
+      code: 'ERR_NO_LEADER',
+      outcome: 'rejected',
+      retriable: true,
+    });
+    world.network.heal();
+    t.equal(await world.run(follower.get('k', within)), '2');
+    t.equal(await follower.get('k', { ...within, minRevision: revision }), '2', 'both hold');
+    const unwritten = { ...within, minRevision: revision + 1 };
+    t.match(await world.run(failureOf(follower.get('k', unwritten))), { code: 'ERR_CONFIG' });
+    for (const kv of stores) await world.run(kv.close());
+  },
+);
+
+t.test('a leader that was deposed without knowing vouches for nothing', async (t) => {
+  const world = new World({ members: ['n1', 'n2', 'n3', 'n4', 'n5'] });
+  const stores = await world.openAll();
+  const leader = await world.leaderOf(stores);
+  const [follower, ...others] = stores.filter((kv) => kv !== leader);
+  await world.run(leader.put('k', '1'));
+  t.equal(await world.run(follower!.get('k')), '1');
+  world.network.split([[leader.id, follower!.id], others.map(({ id }) => id)]);
+  await world.elapse(60);
+  const read = failureOf(
+    follower!.get('k', { consistency: 'stale', maxStalenessMs: 50, timeoutMs: 2000 }),
+  );
+  const successor = await world.leaderOf(others);
+  await world.run(successor.put('k', '2'));
+  t.match(await world.run(read), { retriable: true });
+  for (const kv of stores) await world.run(kv.close());
+});
+
+t.test('a staleness that makes no sense is ERR_CONFIG', async (t) => {
+  const world = new World({ members: ['n1'] });
+  const [kv] = await world.openAll();
+  for (const maxStalenessMs of [0, -1, 1.5, Number.NaN, 2 ** 32]) {
+    const stale = failureOf(kv!.get('k', { consistency: 'stale', maxStalenessMs }));
+    t.match(await stale, { code: 'ERR_CONFIG' });
+  }
+  t.match(await failureOf(kv!.get('k', { maxStalenessMs: 5 })), { code: 'ERR_CONFIG' });
+  await world.run(kv!.close());
+});
+
+t.test('a query of one’s own machine may be as stale as it says', async (t) => {
+  const world = new World();
+  const nodes = [];
+  for (const id of world.members) nodes.push(await world.openMachine(id, new EchoMachine()));
+  const leader = await world.leaderOf(nodes);
+  const follower = nodes.find((node) => node !== leader)!;
+  const query = (maxStalenessMs: number, timeoutMs = 200): Promise<Uint8Array> =>
+    follower.query(Uint8Array.of(7), { consistency: 'stale', maxStalenessMs, timeoutMs });
+  t.same(await world.run(query(1000, 5000)), Uint8Array.of(7));
+  world.network.isolate(follower.id);
+  t.same(await query(1000), Uint8Array.of(7), 'no time passes');
+  await world.elapse(1001);
+  t.match(await world.run(failureOf(query(1000))), { retriable: true });
+  t.match(await failureOf(query(0)), { code: 'ERR_CONFIG' });
+  t.match(await failureOf(follower.query(Uint8Array.of(7), { maxStalenessMs: 9 })), {
+    code: 'ERR_CONFIG',
+  });
+  for (const node of nodes) await world.run(node.close());
+});
 
 t.test('where no lease is held, a read under one is linearizable', async (t) => {
   const world = new World();

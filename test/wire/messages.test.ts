@@ -385,6 +385,7 @@ const clientFrames: Case<ReturnType<typeof decodeClientFrame>> = {
         expect: null,
         priority: null,
       },
+      getStale: { kind: 'get', key: bytes(107), consistency: 'stale', maxStalenessMs: 500 },
     }),
   },
 };
