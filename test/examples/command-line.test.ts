@@ -227,6 +227,10 @@ t.test('what is wrong with a command is said in one line with what would be righ
       'get a --consistency leaderLease',
       '--consistency must be linearizable, leader-lease or stale, not "leaderLease"',
     ],
+    [
+      'get a --max-staleness 5s --consistency linearizable',
+      '--max-staleness and --min-revision go with --consistency stale',
+    ],
     ['get a --timeout soon', '--timeout must be a duration such as 10s or 500ms, not "soon"'],
     [
       '--cluster :65000 get a',

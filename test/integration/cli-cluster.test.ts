@@ -31,6 +31,8 @@ t.test('kvctl says by its exit code what happened', async (t) => {
   t.match(again, { code: 1, stdout: '', stderr: /^kvctl: ERR_CONDITION: .*\n$/ });
   t.match(none, { code: 1, stdout: '', stderr: 'not found\n' });
   t.match(raw, { code: 0, stdout: /^one$/ });
+  const stale = ['get', 'code/a', '--max-staleness', '5s', '--min-revision', '1'];
+  t.match(await members.ctl(stale), { code: 0, stdout: 'one\n' });
   t.match(await members.ctl(['del', 'code/a']), { code: 0, stdout: 'deleted\n' });
   t.match(await members.ctl(['delete', 'code/a']), { code: 1, stdout: 'not found\n' });
 });
