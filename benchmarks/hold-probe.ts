@@ -13,8 +13,8 @@ interface Span {
 }
 
 interface Gap extends Span {
-  /** Of it, the thread was ready to run and had no processor. 0 where the system does not say. */
-  readonly waitedMs: number;
+  /** Processor time of this thread in it, collections included; infinite where the system does not say. */
+  readonly ranMs: number;
 }
 
 interface Collection extends Span {
@@ -25,7 +25,7 @@ interface Collection extends Span {
 export interface HoldReport {
   /** Longest time outside garbage collection in which a timer that was due did not run. */
   readonly longestMs: number;
-  /** The same without the time in which the thread waited for a processor. */
+  /** The same, but no more than the processor time that the thread had: what others took is left out. */
   readonly longestOwnMs: number;
   readonly collections: readonly {
     readonly kind: string;
@@ -56,7 +56,7 @@ export class HoldProbe {
   readonly #observer = new PerformanceObserver((list) => this.#note(list.getEntries()));
   #timer: NodeJS.Timeout | null = null;
   #seenMs = performance.now();
-  #waitedMs = waitedForProcessorMs();
+  #ranMs = processorMs();
 
   start(): void {
     this.#observer.observe({ entryTypes: ['gc'] });
@@ -80,20 +80,21 @@ export class HoldProbe {
     for (const gap of within(this.#gaps)) {
       const heldMs = gap.endMs - gap.startMs - overlapMs(gap, collections);
       longestMs = Math.max(longestMs, heldMs);
-      longestOwnMs = Math.max(longestOwnMs, heldMs - gap.waitedMs);
+      longestOwnMs = Math.max(longestOwnMs, Math.min(heldMs, gap.ranMs));
     }
     return { longestMs, longestOwnMs, collections: byKind(collections) };
   }
 
   #probe(): void {
     const nowMs = performance.now();
-    const waitedMs = waitedForProcessorMs();
+    const ranMs = processorMs();
     const startMs = this.#seenMs + PROBE_MS;
     if (nowMs - startMs > MIN_GAP_MS) {
-      this.#gaps.push({ startMs, endMs: nowMs, waitedMs: waitedMs - this.#waitedMs });
+      const ran = Number.isFinite(ranMs) ? ranMs - this.#ranMs : ranMs;
+      this.#gaps.push({ startMs, endMs: nowMs, ranMs: ran });
     }
     this.#seenMs = nowMs;
-    this.#waitedMs = waitedMs;
+    this.#ranMs = ranMs;
     this.#timer = setTimeout(() => this.#probe(), PROBE_MS);
   }
 
@@ -137,12 +138,12 @@ function byKind(collections: readonly Collection[]): HoldReport['collections'] {
   });
 }
 
-/** How long this thread has been ready to run without a processor; Linux says it. */
-function waitedForProcessorMs(): number {
+/** Processor time that this thread has had; Linux says it. */
+function processorMs(): number {
   try {
-    const [, waitedNs = '0'] = readFileSync('/proc/thread-self/schedstat', 'utf8').split(' ');
-    return Number(waitedNs) / 1e6;
+    const [ranNs = ''] = readFileSync('/proc/thread-self/schedstat', 'utf8').split(' ');
+    return Number(ranNs) / 1e6;
   } catch {
-    return 0;
+    return Number.POSITIVE_INFINITY;
   }
 }

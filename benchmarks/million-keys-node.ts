@@ -14,7 +14,7 @@ const KEY_COUNT = Number(process.env['KEYS'] ?? 1_000_000);
 const VALUE = 'v'.repeat(100);
 const IN_FLIGHT = 1024;
 /** Puts a second while a snapshot is written. */
-const STEADY_RATE = 4000;
+const STEADY_RATE = 2000;
 /** How long the same load runs without a snapshot, to compare. */
 const QUIET_MS = 5000;
 const SETTLE_MS = 2000;
@@ -53,7 +53,7 @@ async function fill(folder: string): Promise<void> {
   row('snapshot', seconds(snapshot.endMs - snapshot.startMs), mib(snapshot.sizeBytes));
   await holds(snapshot.startMs, snapshot.endMs);
   puts(steady, snapshot.startMs, snapshot.endMs);
-  row('compaction and 5 s without a snapshot');
+  row('compaction, and 5 s after it');
   await holds(quietMs, quietEndMs);
   puts(steady, quietMs, quietEndMs);
   memory();

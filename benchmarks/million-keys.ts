@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const NOTES = `
-A hold is a time in which a timer that was due did not run, garbage collection taken out. "Own" also
-leaves out the time in which the thread was ready and another process had its processor. Figures are
-those of this machine and this hour: ratios within one run say more.
+A hold is a time in which a timer that was due did not run, garbage collection taken out. "Own" is the
+longest one in processor time: what other processes took meanwhile is left out. Figures are those of
+this machine and this hour: ratios within one run say more.
 `;
 
 /** One node with a million keys on this disk: filled, written to beside a snapshot, started again. */

@@ -1,4 +1,5 @@
-import { assert, at, type Entry, type LogIndex, type Term } from '../base/index.js';
+import { assert, type Entry, type LogIndex, type Term } from '../base/index.js';
+import { EntryBlocks } from './entry-blocks.js';
 import type { Compacted } from './types.js';
 
 /**
@@ -7,12 +8,10 @@ import type { Compacted } from './types.js';
  */
 export class RaftLog {
   #compacted: Compacted;
-  readonly #entries: Entry[];
-  #bytes = 0;
+  #entries = new EntryBlocks();
 
   constructor(compacted: Compacted, entries: readonly Entry[]) {
     this.#compacted = compacted;
-    this.#entries = [];
     if (entries.length > 0) this.append(entries);
   }
 
@@ -26,22 +25,22 @@ export class RaftLog {
   }
 
   get lastTerm(): Term {
-    return this.#entries.at(-1)?.term ?? this.#compacted.term;
+    return this.#entries.last?.term ?? this.#compacted.term;
   }
 
   get lastLogTimeMs(): number {
-    return this.#entries.at(-1)?.logTimeMs ?? this.#compacted.logTimeMs;
+    return this.#entries.last?.logTimeMs ?? this.#compacted.logTimeMs;
   }
 
   /** Packed bytes of the entries that are held. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#entries.bytes;
   }
 
   /** Null for an index that is compacted away or past the end. Index 0 has term 0. */
   termAt(index: LogIndex): Term | null {
     if (index === this.#compacted.index) return this.#compacted.term;
-    return this.#entries[index - this.firstIndex]?.term ?? null;
+    return this.#entries.get(index - this.firstIndex)?.term ?? null;
   }
 
   /** Entries in [from, to]. */
@@ -56,7 +55,7 @@ export class RaftLog {
     let to = from - 1;
     let bytes = 0;
     while (to < this.lastIndex) {
-      bytes += at(this.#entries, to + 1 - this.firstIndex).packed.length;
+      bytes += this.#held(to + 1).packed.length;
       if (bytes > maxBytes && to >= from) break;
       to += 1;
     }
@@ -68,35 +67,30 @@ export class RaftLog {
       assert(entry.index === this.lastIndex + 1, 'the log has no gap');
       assert(entry.term >= this.lastTerm, 'terms never go back along the log');
       this.#entries.push(entry);
-      this.#bytes += entry.packed.length;
     }
   }
 
   /** Removes everything at and after `index`. */
   truncateFrom(index: LogIndex): void {
     assert(index >= this.firstIndex, 'what is compacted is not truncated');
-    for (const entry of this.#entries.splice(index - this.firstIndex)) {
-      this.#bytes -= entry.packed.length;
-    }
+    this.#entries.cutTo(index - this.firstIndex);
   }
 
   /** Forgets everything up to and including `index`, which is held. */
   compactTo(index: LogIndex): void {
     assert(index <= this.lastIndex, 'only what is held is compacted');
     if (index < this.firstIndex) return;
-    const { term, logTimeMs } = at(this.#entries, index - this.firstIndex);
-    for (const entry of this.#entries.splice(0, index - this.firstIndex + 1)) {
-      this.#bytes -= entry.packed.length;
-    }
+    const { term, logTimeMs } = this.#held(index);
+    this.#entries.dropFirst(index - this.firstIndex + 1);
     this.#compacted = { index, term, logTimeMs };
   }
 
   /** The lowest index such that what follows it takes at most `maxBytes`, and no more than `upTo`. */
   indexWithin(maxBytes: number, upTo: LogIndex): LogIndex {
     let index = this.#compacted.index;
-    let bytes = this.#bytes;
+    let { bytes } = this;
     while (bytes > maxBytes && index < upTo) {
-      bytes -= at(this.#entries, index + 1 - this.firstIndex).packed.length;
+      bytes -= this.#held(index + 1).packed.length;
       index += 1;
     }
     return index;
@@ -104,15 +98,20 @@ export class RaftLog {
 
   /** Forgets everything: the log goes on after `compacted`. */
   resetTo(compacted: Compacted): void {
-    this.#entries.length = 0;
-    this.#bytes = 0;
+    this.#entries = new EntryBlocks();
     this.#compacted = compacted;
+  }
+
+  #held(index: LogIndex): Entry {
+    const entry = this.#entries.get(index - this.firstIndex);
+    assert(entry !== undefined, 'the log holds what it is asked for');
+    return entry;
   }
 
   /** `logTimeMs` of the entry at `index`, which is held or the last one compacted. */
   logTimeAt(index: LogIndex): number {
     if (index === this.#compacted.index) return this.#compacted.logTimeMs;
-    return at(this.#entries, index - this.firstIndex).logTimeMs;
+    return this.#held(index).logTimeMs;
   }
 
   /**

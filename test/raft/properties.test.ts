@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { Entry } from '../../lib/base/index.js';
 import { encodeUtf8, QuorateError } from '../../lib/base/index.js';
+import { EntryBlocks } from '../../lib/raft/entry-blocks.js';
 import {
   type Configuration,
   decodeConfiguration,
@@ -17,6 +18,8 @@ import { entry, run } from './notation.js';
 import { RandomSchedule, type Sightings } from './random-schedule.js';
 
 const MEMBERS = ['m1', 'm2', 'm3', 'm4', 'm5', 'm6', 'm7', 'm8', 'm9'];
+
+const SOME_ENTRIES = ['a', 'bc', 'def', ''].map((command, i) => entry(1, i + 1, command));
 
 /** One to nine voters, simple or joint, with learners among the rest. */
 const configurations: fc.Arbitrary<Configuration> = fc
@@ -46,6 +49,46 @@ function prioritiesOf(members: readonly string[]): Pick<Configuration, 'prioriti
   if (members.length === 0) return {};
   return { priorities: new Map(members.map((id, i) => [id, i + 2])) };
 }
+
+t.test('entries in blocks are an array that loses its ends, and so are their bytes', async () => {
+  const steps = fc.oneof(
+    { weight: 3, arbitrary: fc.record({ push: fc.integer({ min: 1, max: 2500 }) }) },
+    { weight: 2, arbitrary: fc.record({ dropFirst: fc.double({ min: 0, max: 1, noNaN: true }) }) },
+    { weight: 1, arbitrary: fc.record({ cutTo: fc.double({ min: 0, max: 1, noNaN: true }) }) },
+  );
+  fc.assert(
+    fc.property(fc.array(steps, { maxLength: 12 }), fc.nat(), (sequence, seed) => {
+      const blocks = new EntryBlocks();
+      let model: Entry[] = [];
+      for (const step of sequence) {
+        if ('push' in step) {
+          for (let i = 0; i < step.push; i += 1) {
+            const one = SOME_ENTRIES[i % SOME_ENTRIES.length]!;
+            blocks.push(one);
+            model.push(one);
+          }
+        } else if ('dropFirst' in step) {
+          const count = Math.round(step.dropFirst * model.length);
+          blocks.dropFirst(count);
+          model = model.slice(count);
+        } else {
+          const length = Math.round(step.cutTo * model.length);
+          blocks.cutTo(length);
+          model = model.slice(0, length);
+        }
+        const from = model.length === 0 ? 0 : seed % model.length;
+        const held = blocks.slice(from, model.length);
+        if (held.some((one, i) => one !== model[from + i])) return false;
+        if (blocks.length !== model.length || blocks.last !== model.at(-1)) return false;
+        if (blocks.get(-1) !== undefined || blocks.get(model.length) !== undefined) return false;
+        if (blocks.bytes !== model.reduce((sum, { packed }) => sum + packed.length, 0))
+          return false;
+      }
+      return true;
+    }),
+    { numRuns: 200 },
+  );
+});
 
 t.test('a quorum is what every definition of it says (schedule B16)', async (t) => {
   fc.assert(
