@@ -193,8 +193,9 @@ export class RemoteBackend implements KVBackend {
         return await this.#askOnce(call, address, scope);
       } catch (error) {
         if (!QuorateError.is(error) || this.#closing.isOver) throw error;
-        if (!mayRetry(error, call)) throw error;
+        // Also where this call is over: the next one need not wait for the same silence.
         this.#chooseNext(address, error);
+        if (!mayRetry(error, call)) throw error;
         const othersLeft = pinned === null && attempt < this.#endpoints.count;
         const movesOn = othersLeft && tellsToMoveOn(error);
         const delayMs = movesOn ? 0 : retryDelayMs(attempt, this.#options.random);

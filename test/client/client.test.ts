@@ -66,6 +66,23 @@ t.test('dead and silent endpoints do no harm when one answers', async (t) => {
   t.same(servers.dialed.length, 3, 'the one that answered is kept');
 });
 
+t.test(
+  'a write that got no answer is not repeated, and the next one is asked elsewhere',
+  async (t) => {
+    const { servers, clock, options } = world();
+    const [silent, other] = [new ServedBackend(), new ServedBackend()];
+    servers.serve('a:1', silent);
+    servers.serve('b:1', other);
+    const store = await within(clock, () => open({ ...options, endpoints: ['a:1', 'b:1'] }));
+    silent.before = () => new Promise<void>(() => {});
+    const lost = { code: 'ERR_TIMEOUT', outcome: 'unknown' };
+    await within(clock, () => t.rejects(store.put('k', '1', { timeoutMs: 200 }), lost));
+    t.equal(other.asked.length, 0);
+    await within(clock, () => store.put('k', '2', { timeoutMs: 200 }));
+    t.equal(other.asked.length, 1);
+  },
+);
+
 t.test('many calls that wait for one connection are no reason to warn', async (t) => {
   const warnings: string[] = [];
   const onWarning = ({ name }: Error): void => void warnings.push(name);
@@ -168,14 +185,17 @@ t.test('a write whose outcome is unknown is never asked again', async (t) => {
   };
   const unknown = { outcome: 'unknown' };
   await within(clock, () => t.rejects(store.put('k', 'v'), { code: 'ERR_TIMEOUT', ...unknown }));
-  backend.before = () => new Promise(() => {});
+  t.equal(other.asked.length, 0);
+  // The next call is asked elsewhere: it is another one.
+  other.before = () => new Promise(() => {});
   const lost = store.delete('k').catch((e) => e);
   await clock.elapse(10);
-  servers.cut('a:1');
+  servers.cut('b:1');
   t.match(await within(clock, () => lost), { code: 'ERR_UNREACHABLE', ...unknown });
   await clock.elapse(1000);
-  t.equal(backend.asked.length, 2);
-  t.equal(other.asked.length, 0);
+  t.match(backend.asked, [{ kind: 'put' }]);
+  t.match(other.asked, [{ kind: 'delete' }]);
+  t.equal(backend.asked.length + other.asked.length, 2);
 });
 
 t.test('a read whose connection is lost is answered by another server', async (t) => {
