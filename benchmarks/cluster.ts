@@ -130,9 +130,12 @@ export class Cluster implements AsyncDisposable {
     this.#running.delete(id);
   }
 
-  /** It stays as it is, its connections too, and says nothing: until it is killed. */
-  freeze(id: string): void {
-    this.#process(id).child.kill('SIGSTOP');
+  /**
+   * The signal alone, at once. After SIGSTOP a member stays as it is, its connections too, and says nothing.
+   * To be followed by `kill`.
+   */
+  strike(id: string, signal: 'SIGKILL' | 'SIGSTOP'): void {
+    this.#process(id).child.kill(signal);
   }
 
   /** Ends a member as a user would: what waits is answered first. */

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { catchUp } from './catch-up.js';
+import { failover } from './failover.js';
 import { inProcess } from './in-process.js';
 import { members } from './members.js';
 import { millionKeys } from './million-keys.js';
@@ -13,11 +14,14 @@ import { threeProcesses } from './processes.js';
 interface BenchmarkOptions {
   /** How long one line of a throughput table is measured. */
   readonly seconds: number;
+  /** How often something is repeated that takes its time. Undefined: as often as it is to be shown. */
+  readonly count: number | undefined;
 }
 
 const benchmarks: Readonly<Record<string, (options: BenchmarkOptions) => Promise<void>>> = {
   'in-process': ({ seconds }) => inProcess(seconds),
   members: () => members(),
+  failover: ({ count }) => failover(count ?? 200),
   'catch-up': () => catchUp(),
   processes: ({ seconds }) => threeProcesses(seconds),
   'million-keys': () => millionKeys(),
@@ -26,7 +30,7 @@ const benchmarks: Readonly<Record<string, (options: BenchmarkOptions) => Promise
 const DEFAULT_NAMES = ['in-process', 'processes'];
 
 const { values, positionals } = parseArgs({
-  options: { seconds: { type: 'string', default: '3' } },
+  options: { seconds: { type: 'string', default: '3' }, count: { type: 'string' } },
   allowPositionals: true,
 });
 const names = positionals.length === 0 ? DEFAULT_NAMES : positionals;
@@ -36,4 +40,6 @@ if (unknown.length > 0) {
   process.stderr.write(`no benchmark ${unknown.join(', ')}; there are ${known}\n`);
   process.exit(1);
 }
-for (const name of names) await benchmarks[name]?.({ seconds: Number(values.seconds) });
+const count = values.count === undefined ? undefined : Number(values.count);
+const options = { seconds: Number(values.seconds), count };
+for (const name of names) await benchmarks[name]?.(options);
