@@ -1,8 +1,21 @@
 import type { KVStore } from 'quorate';
 import type { Flag, Settings } from '../cli/flags.js';
 
-/** One command of `kvctl`. */
-export interface Command {
+/** One command of `kvctl`: it asks a cluster, or works on files alone. */
+export type Command = OnlineCommand | OfflineCommand;
+
+export interface OnlineCommand extends CommandLine {
+  /** Looks at words and flags before anything is connected; wrong ones throw a UsageError. */
+  readonly prepare: (given: Given) => Action;
+}
+
+export interface OfflineCommand extends CommandLine {
+  /** As `prepare`. Nothing is connected. */
+  readonly prepareOffline: (given: Given) => OfflineAction;
+}
+
+/** How a command is written. */
+interface CommandLine {
   /** The first is its name; a name may be two words. */
   readonly names: readonly string[];
   /** What follows the name. */
@@ -12,8 +25,6 @@ export interface Command {
   readonly flags: readonly Flag[];
   /** How many words follow the name: at least, at most. */
   readonly words: readonly [number, number];
-  /** Looks at words and flags before anything is connected; wrong ones throw a UsageError. */
-  readonly prepare: (given: Given) => Action;
 }
 
 export interface Given {
@@ -23,6 +34,9 @@ export interface Given {
 
 /** Carries the command out and resolves with the exit code. */
 export type Action = (session: Session) => Promise<number>;
+
+/** Carries out what needs no cluster, and resolves with the exit code. */
+export type OfflineAction = (out: Output) => Promise<number>;
 
 /** What a command works with. */
 export interface Session {
@@ -45,3 +59,4 @@ export interface Output {
 
 export const DONE = 0;
 export const NOT_FOUND = 1;
+export const USAGE = 2;

@@ -4,12 +4,16 @@ import { CLUSTER_COMMANDS } from './cluster-commands.js';
 import type { Command } from './command.js';
 import { DATA_COMMANDS } from './data-commands.js';
 import { MEMBER_COMMANDS } from './member-commands.js';
+import { OFFLINE_COMMANDS } from './offline-commands.js';
+import { SNAPSHOT_COMMANDS } from './snapshot-commands.js';
 
 /** Every command, as the help shows them. */
 export const COMMANDS: readonly Command[] = [
   ...DATA_COMMANDS,
   ...CLUSTER_COMMANDS,
   ...MEMBER_COMMANDS,
+  ...SNAPSHOT_COMMANDS,
+  ...OFFLINE_COMMANDS,
 ];
 
 /** Flags of every command. */
@@ -34,7 +38,7 @@ const COMMAND_FLAGS = new Map(
 export const KVCTL_FLAGS: FlagTable = {
   program: 'kvctl',
   flags: [...COMMON_FLAGS, ...COMMAND_FLAGS.values()],
-  later: ['ttl', 'acks', 'revision', 'prefix', 'from', 'force', 'salvage', 'data-dir', 'token'],
+  later: ['ttl', 'acks', 'revision', 'prefix', 'from', 'salvage'],
 };
 
 /** First words of commands that a later version knows. */
@@ -44,10 +48,8 @@ export const LATER_COMMANDS: readonly string[] = [
   'lock',
   'lease',
   'compact',
-  'snapshot',
   'doctor',
   'completion',
-  'member recover',
 ];
 
 /** Whether a flag may stand beside this command. */
@@ -63,7 +65,7 @@ export function help(): string {
   const own = COMMANDS.filter(({ flags }) => flags.length > 0).map(
     ({ names: [name = ''], flags }) => `${name}:\n${describeFlags(flags)}`,
   );
-  return `kvctl: asks a running cluster.
+  return `kvctl: asks a running cluster, and repairs one that is gone.
 
   kvctl --cluster 127.0.0.1:7001,127.0.0.1:7002,127.0.0.1:7003 put greeting hello
 

@@ -4,7 +4,7 @@ import type { Flag, Setting } from '../cli/flags.js';
 import { UsageError } from '../cli/usage-error.js';
 import { describeMembers, describeVersion } from '../console/descriptions.js';
 import { statusWithMembers } from './cluster-commands.js';
-import { type Command, DONE, type Given, type Session } from './command.js';
+import { type Command, DONE, type Given, type OnlineCommand, type Session } from './command.js';
 
 const MAX_PRIORITY = 100;
 
@@ -102,7 +102,7 @@ interface ChangeCommand {
 }
 
 function change({ name, usage, help, words, flags = [], check, go }: ChangeCommand): Command {
-  const prepare: Command['prepare'] = (given) => {
+  const prepare: OnlineCommand['prepare'] = (given) => {
     check?.(given);
     const told = toldIn(given);
     return async (session) => {

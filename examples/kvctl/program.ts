@@ -5,7 +5,7 @@ import { runConsole } from '../console/console.js';
 import type { Output, Session } from './command.js';
 import { help } from './commands.js';
 import { complaint, exitCodeOf } from './failures.js';
-import { type CtlRequest, readRequest } from './request.js';
+import { type ClusterRequest, type CtlRequest, readRequest } from './request.js';
 
 const INTERRUPTED = 130;
 
@@ -29,7 +29,13 @@ export async function kvctl(args: readonly string[]): Promise<number> {
   }
 }
 
-async function run({ action, endpoints, timeoutMs, isJson }: CtlRequest): Promise<number> {
+async function run(request: CtlRequest): Promise<number> {
+  return 'offline' in request
+    ? await request.offline(outputOf(request.isJson))
+    : await ask(request);
+}
+
+async function ask({ action, endpoints, timeoutMs, isJson }: ClusterRequest): Promise<number> {
   const endMs = performance.now() + timeoutMs;
   const kv = await connect({ endpoints, callTimeoutMs: timeoutMs, values: bytes });
   try {

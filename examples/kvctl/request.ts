@@ -2,12 +2,21 @@ import { closest } from '../cli/closest.js';
 import { parseDuration } from '../cli/durations.js';
 import { parseCommandLine, type Settings } from '../cli/flags.js';
 import { UsageError } from '../cli/usage-error.js';
-import type { Action, Command } from './command.js';
+import type { Action, Command, OfflineAction } from './command.js';
 import { COMMANDS, KVCTL_FLAGS, LATER_COMMANDS, takesFlag } from './commands.js';
 import { clientAddresses } from './endpoints.js';
 
 /** What a command line asks for, checked before anything is connected. */
-export interface CtlRequest {
+export type CtlRequest = ClusterRequest | OfflineRequest;
+
+/** Work on files. */
+export interface OfflineRequest {
+  readonly offline: OfflineAction;
+  readonly isJson: boolean;
+}
+
+/** A question to a cluster. */
+export interface ClusterRequest {
   /** Null: the console. */
   readonly action: Action | null;
   readonly endpoints: readonly string[];
@@ -25,17 +34,23 @@ export function readRequest(
   const { settings, words } = parseCommandLine(args, KVCTL_FLAGS);
   if (settings.has('help')) return 'help';
   if (settings.has('version')) return 'version';
+  const isJson = settings.get('json')?.text === 'true';
+  const work = words.length === 0 ? null : workOf(words, settings);
+  if (work !== null && 'offline' in work) return { ...work, isJson };
   const timeout = settings.get('timeout');
   return {
-    action: words.length === 0 ? null : actionOf(words, settings),
+    action: work?.action ?? null,
     endpoints: clientAddresses(settings, environment),
     timeoutMs:
       timeout === undefined ? DEFAULT_TIMEOUT_MS : parseDuration(timeout.text, timeout.source),
-    isJson: settings.get('json')?.text === 'true',
+    isJson,
   };
 }
 
-function actionOf(words: readonly string[], settings: Settings): Action {
+function workOf(
+  words: readonly string[],
+  settings: Settings,
+): { readonly action: Action } | { readonly offline: OfflineAction } {
   const { command, rest } = findCommand(words);
   const [name = ''] = command.names;
   for (const [flag, { source }] of settings) {
@@ -48,7 +63,10 @@ function actionOf(words: readonly string[], settings: Settings): Action {
     const advice = rest.length > most ? '; quote what holds blanks' : '';
     throw new UsageError(`${name} takes ${amount(command.words)}: ${usage}${advice}`);
   }
-  return command.prepare({ words: rest, settings });
+  const given = { words: rest, settings };
+  return 'prepare' in command
+    ? { action: command.prepare(given) }
+    : { offline: command.prepareOffline(given) };
 }
 
 function findCommand(words: readonly string[]): { command: Command; rest: readonly string[] } {

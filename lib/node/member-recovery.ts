@@ -27,6 +27,7 @@ import {
   membersOf,
 } from '../raft/index.js';
 import { type FoundGroup, loadGroup } from './loaded-group.js';
+import { successorConfiguration } from './successor-configuration.js';
 
 /** How one member is to go on alone. */
 export interface RecoveryOptions {
@@ -211,14 +212,8 @@ async function goOnAlone(
   const self = memberId(nodeId, incarnation);
   const old = membersOf(configuration).find((member) => nodeIdOf(member) === nodeId);
   const addresses = configuration.addresses.get(old ?? self) ?? { peer: '', client: null };
-  const payload = encodeConfiguration({
-    ...configuration,
-    clusterId: clusterId ?? '',
-    incoming: [self],
-    outgoing: [],
-    learners: [],
-    addresses: new Map([[self, addresses]]),
-  });
+  const next = successorConfiguration(configuration, clusterId ?? '', new Map([[self, addresses]]));
+  const payload = encodeConfiguration(next);
   const position = { group: id, term, firstIndex: last.index + 1, logTimeMs: last.logTimeMs };
   await storage.state.save({ term, votedFor: null });
   await storage.log.append(

@@ -13,6 +13,7 @@ import type {
 } from '../interfaces/index.js';
 import { type Configuration, decodeConfiguration, encodeConfiguration } from '../raft/index.js';
 import { derivedId } from './derived-ids.js';
+import { successorConfiguration } from './successor-configuration.js';
 
 /** What one member of a new cluster is made of. */
 export interface RestoreOptions {
@@ -108,14 +109,8 @@ function planOf({
       return [memberId(member, incarnationOf(member)), { peer, client }];
     }),
   );
-  const configuration = {
-    ...decodeConfiguration(snapshot.description.configuration),
-    clusterId,
-    incoming: [...addresses.keys()],
-    outgoing: [],
-    learners: [],
-    addresses,
-  };
+  const former = decodeConfiguration(snapshot.description.configuration);
+  const configuration = successorConfiguration(former, clusterId, addresses);
   return { clusterId, incarnation: incarnationOf(id), configuration };
 }
 

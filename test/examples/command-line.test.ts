@@ -5,7 +5,7 @@ import { parseDuration } from '../../examples/cli/durations.js';
 import { UsageError } from '../../examples/cli/usage-error.js';
 import { KVCTL_FLAGS } from '../../examples/kvctl/commands.js';
 import { complaint, exitCodeOf } from '../../examples/kvctl/failures.js';
-import { readRequest } from '../../examples/kvctl/request.js';
+import { type ClusterRequest, readRequest } from '../../examples/kvctl/request.js';
 import { KVNODE_FLAGS } from '../../examples/kvnode/flags.js';
 import { type KVNodeSettings, readSettings } from '../../examples/kvnode/settings.js';
 
@@ -203,6 +203,27 @@ t.test('what is wrong with a command is said in one line with what would be righ
     ['leader now', 'leader takes no words: kvctl leader; quote what holds blanks'],
     ['put a b --ttl 3s', '--ttl is not a flag of this version; kvctl --help lists those that are'],
     ['del --prefix a', '--prefix is not a flag of this version; kvctl --help lists those that are'],
+    ['snapshot save', 'snapshot save takes 1 word: kvctl snapshot save FILE'],
+    [
+      'snapshot restore f --id n1 --cluster n1=h:1',
+      '--data-dir is missing; for example --data-dir ./data/n1',
+    ],
+    ['snapshot restore f --data-dir d --cluster n1=h:1', '--id is missing; for example --id n1'],
+    [
+      'snapshot restore f --data-dir d --id n1',
+      '--cluster is missing; for example --cluster n1=127.0.0.1:7001,n2=127.0.0.1:7002,n3=127.0.0.1:7003',
+    ],
+    [
+      'snapshot restore f --data-dir d --id n3 --cluster n1=h:1,n2=h:2',
+      '--id n3 is not in --cluster, which lists n1, n2',
+    ],
+    ['snapshot restore f --data-dir d --id n1 --cluster n1=h:1,n1=h:2', '--cluster lists n1 twice'],
+    [
+      'snapshot restore f --data-dir d --id n1 --cluster n1=h:1 --storage wal',
+      '--storage wal is not in this version; there is level',
+    ],
+    ['member recover', '--data-dir is missing; for example --data-dir ./data/n1'],
+    ['member recover --force=yes', '--force takes no value; leave out =yes'],
     ['get a --limit 3', '--limit does not belong to get; kvctl --help shows what does'],
     ['member update n1 --priority 101', '--priority must be a whole number from 0 to 100, not 101'],
     ['member update n1', 'member update takes --peer-address, --client-address or --priority'],
@@ -304,9 +325,10 @@ function settings(
 function request(
   line: string,
   environment: Readonly<Record<string, string>> = NONE,
-): Exclude<ReturnType<typeof readRequest>, string> {
+): ClusterRequest {
   const read = readRequest(words(line), environment);
   if (typeof read === 'string') throw new Error(`asked for ${read}`);
+  if ('offline' in read) throw new Error('asks no cluster');
   return read;
 }
 

@@ -24,6 +24,7 @@ t.test('a member that lost its majority goes on alone, with all that its log hol
   const leader = await world.leaderOf(stores);
   for (let i = 0; i < 20; i += 1) await world.run(leader.put(`k${i}`, `v${i}`));
   const survivor = stores.find((kv) => kv !== leader)!;
+  for (const { id } of stores) await world.run(leader.membership.update(id, { priority: 40 }));
   await world.until(() => survivor.status().durableIndex === leader.status().lastIndex);
   const { lastIndex, clusterId, incarnation } = survivor.status();
   for (const kv of stores) await world.crash(kv);
@@ -45,7 +46,7 @@ t.test('a member that lost its majority goes on alone, with all that its log hol
   t.match(alone.status(), {
     role: 'leader',
     clusterId: done.clusterId,
-    members: [{ id: survivor.id, incarnation: done.incarnation, role: 'voter' }],
+    members: [{ id: survivor.id, incarnation: done.incarnation, role: 'voter', priority: 40 }],
   });
   for (let i = 0; i < 20; i += 1) t.equal(await world.run(alone.get(`k${i}`)), `v${i}`);
 
@@ -244,6 +245,8 @@ t.test(
         world.members.map((id, i) => [id, restored[i]!.incarnation]),
       );
     }
+    const preferred = leader.membership.list().filter(({ priority }) => priority === 60);
+    t.equal(preferred.length, 1, 'what was said of a node stays');
     const entry = await world.run(leader.getEntry('k7'));
     t.match(entry, { createRevision: 8, modRevision: 8, version: 1 });
     t.equal((await world.run(leader.getEntry('new')))?.modRevision, 21);
@@ -382,6 +385,7 @@ async function savedWorld(): Promise<{
   const stores = await world.openAll();
   const leader = await world.leaderOf(stores);
   for (let i = 0; i < 20; i += 1) await world.run(leader.put(`k${i}`, `v${i}`));
+  await world.run(leader.membership.update('n3', { priority: 60 }));
   const sink = new MemorySink();
   await world.run(saveSnapshot(leader, sink));
   await world.run(leader.put('after', 'v'));
