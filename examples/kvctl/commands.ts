@@ -3,6 +3,7 @@ import { columns, describeFlags } from '../cli/help.js';
 import { CLUSTER_COMMANDS } from './cluster-commands.js';
 import type { Command } from './command.js';
 import { DATA_COMMANDS } from './data-commands.js';
+import { LEADERSHIP_COMMANDS } from './leadership-commands.js';
 import { MEMBER_COMMANDS } from './member-commands.js';
 import { OFFLINE_COMMANDS } from './offline-commands.js';
 import { SNAPSHOT_COMMANDS } from './snapshot-commands.js';
@@ -12,6 +13,7 @@ export const COMMANDS: readonly Command[] = [
   ...DATA_COMMANDS,
   ...CLUSTER_COMMANDS,
   ...MEMBER_COMMANDS,
+  ...LEADERSHIP_COMMANDS,
   ...SNAPSHOT_COMMANDS,
   ...OFFLINE_COMMANDS,
 ];

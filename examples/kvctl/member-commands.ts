@@ -8,7 +8,8 @@ import { type Command, DONE, type Given, type OnlineCommand, type Session } from
 
 const MAX_PRIORITY = 100;
 
-const EXPECT: Flag = {
+/** So that two administrators cannot cross. */
+export const EXPECT: Flag = {
   name: 'expect',
   value: 'VERSION',
   help: 'only if member list still shows this version',
@@ -134,7 +135,8 @@ function priorityIn({ text, source }: Setting): number {
   throw new UsageError(`${source} must be a whole number from 0 to ${MAX_PRIORITY}, not ${text}`);
 }
 
-function versionIn({ text, source }: Setting): string {
+/** What `--expect` names. */
+export function versionIn({ text, source }: Setting): string {
   if (/^[0-9a-f]{16}$/.test(text)) return text;
   throw new UsageError(`${source} must be a version as member list shows it, not ${text}`);
 }

@@ -98,6 +98,32 @@ function isLimitName(name: string): name is keyof Limits {
 /** The longest leader lease. A member that starts withholds its vote for as long, and a tenth more. */
 export const MAX_LEADER_LEASE_MS = 60_000;
 
+export function isLeaderLease(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 1 && value <= MAX_LEADER_LEASE_MS;
+}
+
+/** ERR_CONFIG for settings that no cluster could have; what is not given stays as it is. */
+export function validateLeadership({
+  leaderLeaseMs,
+  closeHint,
+}: {
+  readonly leaderLeaseMs?: number | null | undefined;
+  readonly closeHint?: boolean | undefined;
+}): void {
+  const wrong = (message: string): QuorateError => new QuorateError('ERR_CONFIG', { message });
+  if (leaderLeaseMs === undefined && closeHint === undefined) {
+    throw wrong('leadership is changed by leaderLeaseMs, closeHint or both');
+  }
+  if (closeHint !== undefined && typeof closeHint !== 'boolean') {
+    throw wrong(`closeHint must be true or false, not ${String(closeHint)}`);
+  }
+  if (leaderLeaseMs === undefined || leaderLeaseMs === null) return;
+  if (isLeaderLease(leaderLeaseMs)) return;
+  throw wrong(
+    `leaderLeaseMs must be null or an integer from 1 to ${MAX_LEADER_LEASE_MS}, not ${leaderLeaseMs}`,
+  );
+}
+
 /** Of a member of whom nothing else was said. A leader hands over to members of a higher priority. */
 export const DEFAULT_PRIORITY = 1;
 export const MAX_PRIORITY = 100;

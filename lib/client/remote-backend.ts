@@ -11,7 +11,7 @@ import type {
   TransferResult,
 } from '../interfaces/index.js';
 import type { CallOptions, KVBackend, KVRequest, KVResponse, SavedPart } from '../store/index.js';
-import type { ClientAnswer, ClientCall, MemberRequest } from '../wire/index.js';
+import type { ClientAnswer, ClientCall, LeadershipRequest, MemberRequest } from '../wire/index.js';
 import { CallScope } from './call-scope.js';
 import { Closing } from './closing.js';
 import { addressOfCursor, cursorAt, cursorWithin } from './cursors.js';
@@ -90,6 +90,7 @@ export class RemoteBackend implements KVBackend {
       answer.kind !== 'status' &&
         answer.kind !== 'ready' &&
         answer.kind !== 'member' &&
+        answer.kind !== 'leadership' &&
         answer.kind !== 'transfer' &&
         answer.kind !== 'save' &&
         answer.kind !== 'failure',
@@ -289,7 +290,10 @@ export class RemoteBackend implements KVBackend {
   }
 
   /** What the server tells of the members afterwards is what the caller goes on with. */
-  async #changeMembers(request: MemberRequest, options: CallOptions): Promise<void> {
+  async #changeMembers(
+    request: MemberRequest | LeadershipRequest,
+    options: CallOptions,
+  ): Promise<void> {
     await this.#ask(request, options);
     const timeoutMs = Math.min(STATUS_INTERVAL_MS, this.#options.callTimeoutMs);
     await this.#refreshStatus({ timeoutMs }).catch((error: unknown) => this.#noStatus(error));

@@ -1,6 +1,8 @@
-import { type NodeId, validatePriority } from '../base/index.js';
+import { type NodeId, validateLeadership, validatePriority } from '../base/index.js';
 import type {
   ChangeOptions,
+  LeadershipChange,
+  LeadershipSettings,
   Member,
   MemberAddressOptions,
   Membership,
@@ -8,13 +10,16 @@ import type {
   NodeStatus,
 } from '../interfaces/index.js';
 import type { CallOptions } from '../store/index.js';
-import type { MemberRequest } from '../wire/index.js';
+import type { LeadershipRequest, MemberRequest } from '../wire/index.js';
 
 export interface RemoteMembershipOptions {
   /** As a server last said, or null. */
   readonly status: () => NodeStatus | null;
   /** Resolves once a server has carried it out, and what `status` says is newer than that. */
-  readonly change: (request: MemberRequest, options: CallOptions) => Promise<void>;
+  readonly change: (
+    request: MemberRequest | LeadershipRequest,
+    options: CallOptions,
+  ) => Promise<void>;
 }
 
 /** The members as servers tell of them; changes are carried out by whichever server answers. */
@@ -51,6 +56,17 @@ export class RemoteMembership implements Membership {
 
   update(id: NodeId, options: MemberUpdateOptions): Promise<void> {
     return this.#change('update', id, null, options, options.priority);
+  }
+
+  get leadership(): LeadershipSettings {
+    return this.#options.status()?.leadership ?? { leaderLeaseMs: null, closeHint: true };
+  }
+
+  async setLeadership(leadership: LeadershipChange, options: ChangeOptions = {}): Promise<void> {
+    validateLeadership(leadership);
+    const { signal, timeoutMs, expect = null } = options;
+    const request = { kind: 'leadership', leadership, expect } as const;
+    await this.#options.change(request, { signal, timeoutMs });
   }
 
   async #change(

@@ -1,5 +1,7 @@
 import type { GroupId, Incarnation, LogIndex, NodeId, Term } from '../base/index.js';
-import type { Role } from '../raft/types.js';
+import type { LeadershipChange, LeadershipSettings, Role } from '../raft/types.js';
+
+export type { LeadershipChange, LeadershipSettings } from '../raft/types.js';
 
 /** One member of a group. */
 export interface Member {
@@ -48,7 +50,7 @@ export interface Membership {
   /** Sorted by id. Empty until the node belongs to a cluster. */
   list(): readonly Member[];
   /**
-   * Names what `list` says, the same on every node and at every client: for `expect`. Empty where `list`
+   * Names what `list` and `leadership` say, the same on every node and at every client: for `expect`. Empty where `list`
    * is. A client's is as old as what it last heard, at most a few seconds.
    */
   readonly version: string;
@@ -76,6 +78,15 @@ export interface Membership {
    * these are two changes, and `expect` is looked at in the first.
    */
   update(id: NodeId, options: MemberUpdateOptions): Promise<void>;
+  /** How the group keeps its leader. A client's is as old as `version` is there. */
+  readonly leadership: LeadershipSettings;
+  /**
+   * Switches leader leases on, off, or to another length, and the hint that broken connections are, for all
+   * members at once; what is not given stays. A lease is longer than the leader's heartbeat, and with a
+   * tenth more at most its shortest election timeout, or the call is ERR_CONFIG: docs/timing.md says what
+   * leases rest on. Reads with `consistency: 'leaderLease'` use them from the moment that this is committed.
+   */
+  setLeadership(change: LeadershipChange, options?: ChangeOptions): Promise<void>;
 }
 
 /** What handing leadership on came to. */
@@ -114,6 +125,8 @@ export interface NodeStatus {
   readonly members: readonly Member[];
   /** Names what `members` says: `Membership.version`. */
   readonly membershipVersion: string;
+  /** As in `Membership`. */
+  readonly leadership: LeadershipSettings;
   /** Leader only, else empty. */
   readonly progress: readonly MemberProgress[];
   /** Calls that wait for an answer. */

@@ -1,18 +1,23 @@
 import { type LogIndex, type MemberId, nodeIdOf, type Term } from '../base/index.js';
 import type { EventBus, EventOrigin, Logger, Metrics } from '../interfaces/index.js';
 import { count } from '../observe/index.js';
-import type { Role } from '../raft/index.js';
+import { type Configuration, leadershipOf, type Role } from '../raft/index.js';
+import type { Timing } from '../timing/index.js';
+import { leaseMisfit } from './lease-fit.js';
 
 export interface GroupNewsOptions {
   readonly events: EventBus;
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly origin: EventOrigin;
+  readonly timing: Timing;
 }
 
 /** What a group tells those who watch: events, lines and counts. It steers nothing. */
 export class GroupNews {
   readonly #options: GroupNewsOptions;
+  /** What was last said of it. */
+  #misfit: string | null = null;
 
   constructor(options: GroupNewsOptions) {
     this.#options = options;
@@ -48,6 +53,17 @@ export class GroupNews {
     const { events, origin, metrics } = this.#options;
     count(metrics, 'quorate_entries_applied_total', entryCount);
     events.emit('raft.entriesCommitted', () => ({ ...origin, index }));
+  }
+
+  /** This member has stored a configuration, or begins with one. */
+  configured(configuration: Configuration): void {
+    const { leaderLeaseMs } = leadershipOf(configuration);
+    const misfit = leaseMisfit(leaderLeaseMs, this.#options.timing);
+    if (misfit === this.#misfit) return;
+    this.#misfit = misfit;
+    if (misfit === null) return;
+    const fields = { event: 'raft.leaseMisfit', leaderLeaseMs };
+    this.#options.logger.warn(fields, `Under the timing of this node, ${misfit}.`);
   }
 
   resigned(heldTicks: number): void {

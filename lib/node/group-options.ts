@@ -8,7 +8,8 @@ import type {
   Metrics,
   StateMachine,
 } from '../interfaces/index.js';
-import type { Configuration, Message, RaftLimits, RaftTiming } from '../raft/index.js';
+import type { Configuration, Message, RaftLimits } from '../raft/index.js';
+import type { Timing } from '../timing/index.js';
 import type { GroupCallsOptions } from './group-calls.js';
 import type { Pull } from './snapshot-transfer.js';
 import type { SnapshotsOptions } from './snapshots.js';
@@ -19,7 +20,7 @@ export interface GroupOptions {
   readonly self: MemberId;
   readonly storage: GroupStorage;
   readonly machine: StateMachine;
-  readonly timing: RaftTiming;
+  readonly timing: Timing;
   readonly limits: RaftLimits & SnapshotsOptions['limits'];
   readonly checked: boolean;
   readonly clock: Clock;

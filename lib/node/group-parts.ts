@@ -8,6 +8,7 @@ import { GroupNews } from './group-news.js';
 import type { GroupOptions } from './group-options.js';
 import { GroupSnapshots } from './group-snapshots.js';
 import type { Inbox } from './inbox.js';
+import { leaseMisfit } from './lease-fit.js';
 import type { FoundGroup } from './loaded-group.js';
 import { PendingChanges } from './pending-changes.js';
 import { Transfers } from './transfers.js';
@@ -63,7 +64,12 @@ export function groupParts(options: GroupOptions, found: FoundGroup, core: Group
     configuration: () => raft().status().configuration,
     begin: (transferId, to) => inbox.addLast({ kind: 'transferLeadership', transferId, to }),
   });
-  const changes = new PendingChanges({ group, calls, begin: (input) => inbox.add(input) });
+  const changes = new PendingChanges({
+    group,
+    calls,
+    begin: (input) => inbox.add(input),
+    objection: ({ leaderLeaseMs }) => leaseMisfit(leaderLeaseMs ?? null, timing),
+  });
   const snapshots = new GroupSnapshots({
     ...options,
     group,

@@ -88,6 +88,7 @@ export class Group {
     this.#disk = parts.disk;
     this.#applier = parts.applier;
     this.#news = parts.news;
+    this.#news.configured(this.#raft.status().configuration);
   }
 
   get id(): GroupId {
@@ -268,6 +269,7 @@ export class Group {
       case 'transferRefused':
         return this.transfers.refused(effect.transferId, effect.reason);
       case 'configured':
+        this.#news.configured(effect.configuration);
         return this.#options.onConfigured(effect.configuration);
       case 'became':
         return this.#became(effect);

@@ -5,6 +5,7 @@ import {
   type NodeId,
   nodeIdOf,
   QuorateError,
+  validateLeadership,
   validatePriority,
 } from '../base/index.js';
 import type {
@@ -15,11 +16,20 @@ import type {
   Membership,
   MemberUpdateOptions,
 } from '../interfaces/index.js';
-import { type Configuration, type MembershipChange, membersOf, votersOf } from '../raft/index.js';
+import {
+  type Configuration,
+  type LeadershipChange,
+  type LeadershipSettings,
+  leadershipOf,
+  type MembershipChange,
+  membersOf,
+  votersOf,
+} from '../raft/index.js';
 import type { Probe } from '../wire/index.js';
 import type { GroupCalls } from './group-calls.js';
 import { memberList, membershipVersion } from './node-status.js';
 import type { WaitOptions } from './pending-calls.js';
+import type { ConfigurationChange } from './pending-changes.js';
 
 export interface MembershipChangesOptions {
   readonly self: MemberId;
@@ -28,7 +38,7 @@ export interface MembershipChangesOptions {
   readonly calls: GroupCalls;
   /** Has it committed, wherever the leader is. */
   readonly submit: (
-    change: MembershipChange,
+    change: ConfigurationChange,
     expect: string | null,
     wait: WaitOptions,
   ) => Promise<void>;
@@ -121,6 +131,20 @@ export class MembershipChanges implements Membership {
     await this.#change({ kind: 'changePriority', member, priority }, second, wait);
   }
 
+  get leadership(): LeadershipSettings {
+    return leadershipOf(this.#options.configuration());
+  }
+
+  async setLeadership(leadership: LeadershipChange, options: ChangeOptions = {}): Promise<void> {
+    validateLeadership(leadership);
+    const { leaderLeaseMs, closeHint } = leadership;
+    const change = {
+      kind: 'changeLeadership',
+      leadership: { leaderLeaseMs, closeHint },
+    } as const;
+    await this.#change(change, options, this.#deadline(options));
+  }
+
   /** Lets in whoever has shown itself. For the host: nobody waits for it. */
   async admit(probe: Probe): Promise<void> {
     await this.#propose(probe, this.#addressOf(probe), {}, this.#deadline({}));
@@ -197,15 +221,20 @@ export class MembershipChanges implements Membership {
     };
   }
 
-  async #change(change: MembershipChange, options: ChangeOptions, wait: Deadline): Promise<void> {
+  async #change(
+    change: ConfigurationChange,
+    options: ChangeOptions,
+    wait: Deadline,
+  ): Promise<void> {
     await this.#options.submit(change, options.expect ?? null, this.#left(wait));
     if (!this.#leavesUs(change)) await this.#catchUp(wait);
     await this.#leaveJoint(wait);
   }
 
   /** Whether this node is not told any more what comes of it. */
-  #leavesUs({ kind, member }: MembershipChange): boolean {
-    return (kind === 'remove' || kind === 'replace') && member === this.#options.self;
+  #leavesUs(change: ConfigurationChange): boolean {
+    const isLeaving = change.kind === 'remove' || change.kind === 'replace';
+    return isLeaving && change.member === this.#options.self;
   }
 
   /** What the caller asks next is asked of what it has changed: `list` and `version` are to show it. */

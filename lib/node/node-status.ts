@@ -11,6 +11,7 @@ import type { Member, NodeStatus } from '../interfaces/index.js';
 import {
   type Configuration,
   configurationVersion,
+  leadershipOf,
   membersOf,
   type RaftStatus,
   votersOf,
@@ -61,6 +62,7 @@ export function nodeStatus(raft: RaftStatus, parts: NodeStatusParts): NodeStatus
     appliedIndex: raft.appliedIndex,
     members: memberList(raft.configuration),
     membershipVersion: membershipVersion(raft.configuration),
+    leadership: leadershipOf(raft.configuration),
     progress: [...raft.progress].map(([member, { matchIndex, nextIndex }]) => ({
       id: nodeIdOf(member),
       matchIndex,

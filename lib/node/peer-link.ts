@@ -315,6 +315,11 @@ async function serve(group: Group, call: PeerCall, wait: WaitOptions): Promise<P
     case 'changeMembership':
       await group.changes.serve(call.change, call.expect, wait);
       return { kind: 'changeMembership' };
+    case 'changeLeadership': {
+      const { kind, leadership, expect } = call;
+      await group.changes.serve({ kind, leadership }, expect, wait);
+      return { kind };
+    }
     default:
       return unreachable(call);
   }

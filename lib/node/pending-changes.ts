@@ -1,5 +1,12 @@
 import { EMPTY_BYTES, type GroupId, QuorateError, unreachable } from '../base/index.js';
-import type { ChangeRejection, Effect, Input, MembershipChange } from '../raft/index.js';
+import type {
+  ChangeRejection,
+  Effect,
+  Input,
+  LeadershipChange,
+  MembershipChange,
+} from '../raft/index.js';
+import type { PeerCall } from '../wire/index.js';
 import type { GroupCalls } from './group-calls.js';
 import type { PendingCall, WaitOptions } from './pending-calls.js';
 
@@ -7,12 +14,21 @@ export interface PendingChangesOptions {
   readonly group: GroupId;
   readonly calls: GroupCalls;
   /** Asks the core. Answered by `answered`. */
-  readonly begin: (input: Input & { readonly kind: 'changeMembership' }) => void;
+  readonly begin: (
+    input: Input & { readonly kind: 'changeMembership' | 'changeLeadership' },
+  ) => void;
+  /** Why a leader at this node's timing does not take such settings, in words; null where it does. */
+  readonly objection: (leadership: LeadershipChange) => string | null;
 }
 
-/** A change of the members on its way into the log, and who waits for it. */
+/** What a configuration entry is appended for. */
+export type ConfigurationChange =
+  | MembershipChange
+  | { readonly kind: 'changeLeadership'; readonly leadership: LeadershipChange };
+
+/** A change of the configuration on its way into the log, and who waits for it. */
 interface QueuedChange {
-  readonly change: MembershipChange;
+  readonly change: ConfigurationChange;
   readonly expect: string | null;
   readonly call: PendingCall<Uint8Array>;
   readonly onNotLeader: () => void;
@@ -20,7 +36,7 @@ interface QueuedChange {
   readonly onTooEarly: () => void;
 }
 
-/** Calls that wait until a change of the members is committed. */
+/** Calls that wait until a change of the configuration is committed. */
 export class PendingChanges {
   readonly #options: PendingChangesOptions;
   readonly #pending = new Map<number, QueuedChange>();
@@ -31,13 +47,16 @@ export class PendingChanges {
   }
 
   /**
-   * Changes the members wherever the leader is: one hop at most. What is only too early (another change is
-   * under way, a learner lags behind) is asked again until the deadline.
+   * Changes it wherever the leader is: one hop at most. What is only too early (another change is under
+   * way, a learner lags behind) is asked again until the deadline.
    */
-  async change(change: MembershipChange, expect: string | null, wait: WaitOptions): Promise<void> {
-    const { calls, group } = this.#options;
-    await calls.route<Uint8Array>('change', wait, {
-      request: { kind: 'changeMembership', group, timeoutMs: 0, change, expect },
+  async change(
+    change: ConfigurationChange,
+    expect: string | null,
+    wait: WaitOptions,
+  ): Promise<void> {
+    await this.#options.calls.route<Uint8Array>('change', wait, {
+      request: this.#request(change, expect),
       here: (call, again) =>
         this.#begin({ change, expect, call, onNotLeader: again, onTooEarly: again }),
       answered: (call) => call.resolve(EMPTY_BYTES),
@@ -45,7 +64,11 @@ export class PendingChanges {
   }
 
   /** Carries out what a peer forwarded. It is never forwarded again. */
-  async serve(change: MembershipChange, expect: string | null, wait: WaitOptions): Promise<void> {
+  async serve(
+    change: ConfigurationChange,
+    expect: string | null,
+    wait: WaitOptions,
+  ): Promise<void> {
     const { calls } = this.#options;
     await calls.begin<Uint8Array>('change', wait, (call) => {
       const onNotLeader = (): void => call.fail(calls.notLeader());
@@ -64,12 +87,27 @@ export class PendingChanges {
     else this.#options.calls.proposals.place([change], effect.term, effect.index);
   }
 
+  #request(change: ConfigurationChange, expect: string | null): PeerCall {
+    const head = { group: this.#options.group, timeoutMs: 0, expect };
+    if (change.kind !== 'changeLeadership') return { ...head, kind: 'changeMembership', change };
+    return { ...head, kind: 'changeLeadership', leadership: change.leadership };
+  }
+
   #begin(queued: QueuedChange): void {
     const { change, expect } = queued;
+    const objection =
+      change.kind === 'changeLeadership' ? this.#options.objection(change.leadership) : null;
+    if (objection !== null) {
+      queued.call.fail(new QuorateError('ERR_CONFIG', { message: objection }));
+      return;
+    }
     const changeId = this.#nextId;
     this.#nextId += 1;
     this.#pending.set(changeId, queued);
-    this.#options.begin({ kind: 'changeMembership', changeId, change, expect });
+    if (change.kind !== 'changeLeadership') {
+      return this.#options.begin({ kind: 'changeMembership', changeId, change, expect });
+    }
+    this.#options.begin({ ...change, changeId, expect });
   }
 }
 
@@ -84,7 +122,7 @@ function refuse(
   const wrong = (why: string): void => {
     call.fail(new QuorateError('ERR_MEMBERSHIP', { message: why }));
   };
-  const { member } = change;
+  const member = change.kind === 'changeLeadership' ? 'nobody' : change.member;
   switch (reason) {
     case 'notLeader':
       return onNotLeader();

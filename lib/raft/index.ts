@@ -17,10 +17,12 @@ export {
   configurationVersion,
   decodeConfiguration,
   encodeConfiguration,
+  leadershipOf,
   NO_CONFIGURATION,
 } from './configuration.js';
 export type * from './effects.js';
 export type * from './inputs.js';
+export { LEASE_CLOCK_BOUND } from './lease.js';
 export type * from './messages.js';
 export type * from './options.js';
 export { isVoter, membersOf, votersOf } from './quorum.js';

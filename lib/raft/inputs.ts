@@ -1,7 +1,7 @@
 import type { EntryDraft, LogIndex, MemberId } from '../base/index.js';
 import type { Message } from './messages.js';
 import type {
-  LeadershipSettings,
+  LeadershipChange,
   MemberAddresses,
   SnapshotPosition,
   SnapshotReference,
@@ -94,6 +94,6 @@ export type MembershipChange =
 export interface ChangeLeadership {
   readonly kind: 'changeLeadership';
   readonly changeId: number;
-  readonly leadership: LeadershipSettings;
+  readonly leadership: LeadershipChange;
   readonly expect: string | null;
 }

@@ -1,6 +1,6 @@
 import { assert, type MemberId, unreachable } from '../base/index.js';
 import { isCaughtUp } from './catch-up.js';
-import { configurationVersion, encodeConfiguration } from './configuration.js';
+import { configurationVersion, encodeConfiguration, leadershipOf } from './configuration.js';
 import type { ChangeRejection } from './effects.js';
 import type { ChangeLeadership, Input, MembershipChange } from './inputs.js';
 import { forgetRemoved, isLeaving } from './membership.js';
@@ -36,7 +36,12 @@ export function onChangeLeadership(
     emit(state, { kind: 'changeRejected', changeId, reason });
     return;
   }
-  appendConfiguration(state, { ...configurationOf(state), leadership });
+  const current = leadershipOf(configurationOf(state));
+  const { leaderLeaseMs = current.leaderLeaseMs, closeHint = current.closeHint } = leadership;
+  appendConfiguration(state, {
+    ...configurationOf(state),
+    leadership: { leaderLeaseMs, closeHint },
+  });
   const { lastIndex: index } = state.log;
   emit(state, { kind: 'changeAppended', changeId, term: state.hardState.term, index });
 }

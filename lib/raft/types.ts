@@ -52,6 +52,12 @@ export interface LeadershipSettings {
   readonly closeHint: boolean;
 }
 
+/** What of the settings is changed. What is not given stays. */
+export interface LeadershipChange {
+  readonly leaderLeaseMs?: number | null | undefined;
+  readonly closeHint?: boolean | undefined;
+}
+
 /** A durable snapshot of one member's storage, and the last entry that it covers. */
 export interface SnapshotReference {
   /** As that member's storage names it. Never empty; opaque to the core. */

@@ -171,6 +171,11 @@ export class ClientSession {
       case 'member':
         await changeMembers(backend.membership, call, { timeoutMs, signal });
         return { kind: 'member' };
+      case 'leadership': {
+        const expect = call.expect ?? undefined;
+        await backend.membership.setLeadership(call.leadership, { timeoutMs, signal, expect });
+        return { kind: 'leadership' };
+      }
       case 'transfer': {
         const { leader } = await backend.transferLeadership(call.to, { timeoutMs, signal });
         return { kind: 'transfer', leader };

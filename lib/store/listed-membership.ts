@@ -1,9 +1,10 @@
 import { QuorateError } from '../base/index.js';
-import type { Member, Membership } from '../interfaces/index.js';
+import type { LeadershipSettings, Member, Membership } from '../interfaces/index.js';
 
 /** Members of a backend that cannot change them: changes are ERR_CONFIG. */
 export class ListedMembership implements Membership {
   readonly version = '';
+  readonly leadership: LeadershipSettings = { leaderLeaseMs: null, closeHint: true };
   readonly #list: () => readonly Member[];
 
   constructor(list: () => readonly Member[]) {
@@ -31,6 +32,10 @@ export class ListedMembership implements Membership {
   }
 
   update(): Promise<void> {
+    return refuse();
+  }
+
+  setLeadership(): Promise<void> {
     return refuse();
   }
 }

@@ -23,6 +23,11 @@ import {
   releaseFromWire,
 } from './kv-request.js';
 import {
+  type LeadershipRequest,
+  leadershipRequestFromWire,
+  leadershipRequestToWire,
+} from './leadership-change.js';
+import {
   type MemberRequest,
   memberRequestFromWire,
   memberRequestToWire,
@@ -37,6 +42,7 @@ export type ClientCall =
   /** Hand leadership to `to`, or to whoever is most caught up. */
   | { readonly kind: 'transfer'; readonly to: NodeId | null }
   | SaveRequest
+  | LeadershipRequest
   | { readonly kind: 'status' }
   | { readonly kind: 'ready' };
 
@@ -46,6 +52,7 @@ export type ClientAnswer =
   | { readonly kind: 'status'; readonly status: NodeStatus }
   | { readonly kind: 'ready' }
   | { readonly kind: 'member' }
+  | { readonly kind: 'leadership' }
   | { readonly kind: 'transfer'; readonly leader: NodeId }
   | { readonly kind: 'save'; readonly part: SavedPart }
   | { readonly kind: 'failure'; readonly error: QuorateError };
@@ -152,6 +159,8 @@ function callToWire(call: ClientCall): quorate.v1.ClientRequest.$Properties {
       return { ready: {} };
     case 'member':
       return { member: memberRequestToWire(call) };
+    case 'leadership':
+      return { leadership: leadershipRequestToWire(call) };
     case 'save':
       return { save: { cursor: call.cursor } };
     case 'transfer':
@@ -181,6 +190,8 @@ function callFromWire(wire: quorate.v1.ClientRequest.$Properties): ClientCall {
       return { kind };
     case 'member':
       return memberRequestFromWire(present(wire.member, kind));
+    case 'leadership':
+      return leadershipRequestFromWire(present(wire.leadership, kind));
     case 'save':
       return saveFromWire(present(wire.save, kind));
     case 'transfer': {
@@ -200,6 +211,8 @@ function answerToWire(answer: ClientAnswer): quorate.v1.ClientResponse.$Properti
       return { ready: {} };
     case 'member':
       return { member: {} };
+    case 'leadership':
+      return { leadership: {} };
     case 'save':
       return { save: savedPartToWire(answer.part) };
     case 'transfer':
@@ -220,6 +233,7 @@ function answerFromWire(wire: quorate.v1.ClientResponse.$Properties): ClientAnsw
       return { kind, status: nodeStatusFromWire(present(wire.status, kind)) };
     case 'ready':
     case 'member':
+    case 'leadership':
       return { kind };
     case 'transfer': {
       const { leader } = present(wire.transfer, kind);

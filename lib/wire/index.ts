@@ -11,6 +11,7 @@
 export * from './client-protocol.js';
 export { decodeFailure, encodeFailure } from './failure.js';
 export * from './greeting.js';
+export type { LeadershipRequest } from './leadership-change.js';
 export * from './link-frame.js';
 export type { MemberRequest } from './member-request.js';
 export * from './peer-call.js';

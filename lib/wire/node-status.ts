@@ -13,6 +13,7 @@ import {
   textOrNullIn,
 } from './boundary.js';
 import type { quorate } from './generated/quorate.js';
+import { leadershipFromWire, leadershipToWire } from './leadership-change.js';
 
 const ROLES = [
   'follower',
@@ -26,6 +27,7 @@ export function nodeStatusToWire(status: NodeStatus): quorate.v1.NodeStatus.$Pro
     ...status,
     role: ROLES.indexOf(status.role) + 1,
     membershipVersion: status.membershipVersion === '' ? null : status.membershipVersion,
+    ...leadershipToWire(status.leadership),
     members: status.members.map((member) => ({ ...member, voter: member.role === 'voter' })),
     progress: [...status.progress],
   };
@@ -55,6 +57,7 @@ export function nodeStatusFromWire(wire: quorate.v1.NodeStatus.$Properties): Nod
     appliedIndex: safeInteger(wire.appliedIndex),
     members: (wire.members ?? []).map(memberFromWire),
     membershipVersion: digitsOrNullIn(wire.membershipVersion, 'a version of the members') ?? '',
+    leadership: leadershipFromWire(wire),
     progress: (wire.progress ?? []).map(({ id, matchIndex, nextIndex }) => ({
       id: nameIn(id, 'the id of a member'),
       matchIndex: safeInteger(matchIndex),

@@ -9,6 +9,7 @@ import {
   unreachable,
 } from '../base/index.js';
 import type { MembershipChange } from '../raft/inputs.js';
+import type { LeadershipChange } from '../raft/types.js';
 import {
   decodeWith,
   digitsIn,
@@ -25,6 +26,7 @@ import {
   textIn,
 } from './boundary.js';
 import { quorate } from './generated/quorate.js';
+import { leadershipChangeFromWire, leadershipChangeToWire } from './leadership-change.js';
 import { changeFromWire, changeToWire } from './membership-change.js';
 /** What a node asks of the leader of a group on channel `kv`. Never forwarded again. */
 export type PeerCall =
@@ -51,6 +53,13 @@ export type PeerCall =
       readonly change: MembershipChange;
       /** The version that must be in force, or null for any. */
       readonly expect: string | null;
+    }
+  | {
+      readonly kind: 'changeLeadership';
+      readonly group: GroupId;
+      readonly timeoutMs: number;
+      readonly leadership: LeadershipChange;
+      readonly expect: string | null;
     };
 
 /** By the `kind` of the call. */
@@ -59,7 +68,8 @@ export type PeerAnswer =
   | { readonly kind: 'readIndex'; readonly index: LogIndex }
   /** Who leads now. */
   | { readonly kind: 'transfer'; readonly leader: NodeId }
-  | { readonly kind: 'changeMembership' };
+  | { readonly kind: 'changeMembership' }
+  | { readonly kind: 'changeLeadership' };
 
 /** Question and answer on channel `admin`: what a node says of itself before a cluster exists. */
 export interface Probe {
@@ -104,6 +114,11 @@ export function encodePeerCall(call: PeerCall): Uint8Array {
       const changeMembership = { ...changeToWire(change), group, timeoutMs, expect };
       return encodeWith(quorate.v1.PeerCall, { changeMembership });
     }
+    case 'changeLeadership': {
+      const changes = leadershipChangeToWire(call.leadership);
+      const changeLeadership = { ...changes, group, timeoutMs, expect: call.expect };
+      return encodeWith(quorate.v1.PeerCall, { changeLeadership });
+    }
     default:
       return unreachable(call);
   }
@@ -141,6 +156,16 @@ export function decodePeerCall(bytes: Uint8Array): PeerCall {
         expect: digitsOrNullIn(expect, 'an expected version'),
       };
     }
+    if (wire.changeLeadership) {
+      const { group, timeoutMs, expect } = wire.changeLeadership;
+      return {
+        kind: 'changeLeadership',
+        group: nameIn(group, 'a group id'),
+        timeoutMs: timeoutMs ?? 0,
+        leadership: leadershipChangeFromWire(wire.changeLeadership),
+        expect: digitsOrNullIn(expect, 'an expected version'),
+      };
+    }
     const { group, timeoutMs } = present(wire.readIndex, 'a call known to this version');
     return { kind: 'readIndex', group: nameIn(group, 'a group id'), timeoutMs: timeoutMs ?? 0 };
   });
@@ -158,6 +183,8 @@ export function encodePeerAnswer(answer: PeerAnswer): Uint8Array {
       return encodeWith(quorate.v1.PeerAnswer, { transfer: { leader: answer.leader } });
     case 'changeMembership':
       return encodeWith(quorate.v1.PeerAnswer, { changeMembership: {} });
+    case 'changeLeadership':
+      return encodeWith(quorate.v1.PeerAnswer, { changeLeadership: {} });
     default:
       return unreachable(answer);
   }
@@ -172,6 +199,7 @@ export function decodePeerAnswer(bytes: Uint8Array): PeerAnswer {
         return { kind: 'transfer', leader: nameIn(wire.transfer.leader, 'the id of a leader') };
       }
       if (wire.changeMembership) return { kind: 'changeMembership' };
+      if (wire.changeLeadership) return { kind: 'changeLeadership' };
       const { index } = present(wire.readIndex, 'an answer known to this version');
       return { kind: 'readIndex', index: safeInteger(index) };
     });

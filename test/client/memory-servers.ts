@@ -58,6 +58,7 @@ export class ServedBackend extends MapBackend {
       commitIndex: 1,
       appliedIndex: 1,
       membershipVersion: '0123456789abcdef',
+      leadership: { leaderLeaseMs: null, closeHint: true },
       members: Object.entries(this.clientAddresses).map(([id, clientAddress]) => ({
         id,
         incarnation: '1'.repeat(16),

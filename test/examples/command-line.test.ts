@@ -252,6 +252,10 @@ t.test('what is wrong with a command is said in one line with what would be righ
       'get a --max-staleness 5s --consistency linearizable',
       '--max-staleness and --min-revision go with --consistency stale',
     ],
+    ['leadership --lease soon', '--lease must be a duration such as 10s or 500ms, not "soon"'],
+    ['leadership --lease 0.5ms', '--lease must be whole milliseconds, or off, not 0.5ms'],
+    ['leadership --close-hint yes', '--close-hint must be on or off, not yes'],
+    ['leadership --expect 0123456789abcdef', '--expect goes with --lease or --close-hint'],
     ['get a --timeout soon', '--timeout must be a duration such as 10s or 500ms, not "soon"'],
     [
       '--cluster :65000 get a',

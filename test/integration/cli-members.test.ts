@@ -58,6 +58,17 @@ test('kvnode --join takes a node into a cluster that runs', async (t) => {
   t.match(updated, { code: 0, stdout: 'OK\n' });
   const told = await run(KVCTL, ['--cluster', one, 'member', 'list']);
   t.match(told.stdout, new RegExp(`^n1 +voter +${one} +${client}`, 'm'));
+  const leadership = ['--cluster', one, 'leadership'];
+  t.match(await run(KVCTL, [...leadership, '--lease', '100ms']), { code: 0, stdout: 'OK\n' });
+  const now = await run(KVCTL, leadership);
+  t.match(now, { code: 0, stdout: /^lease 100ms\nclose-hint on\nversion [0-9a-f]{16}\n$/ });
+  const leased = ['--cluster', one, 'get', 'k', '--consistency', 'leader-lease'];
+  t.match(await run(KVCTL, leased), { code: 0, stdout: 'v\n' });
+  const tooLong = await run(KVCTL, [...leadership, '--lease', '1s']);
+  t.match(tooLong, { code: 2, stderr: /take 51 to 136 ms/ });
+  await run(KVCTL, [...leadership, '--lease', 'off', '--close-hint', 'off']);
+  const off = await run(KVCTL, [...leadership, '--json']);
+  t.match(off.stdout, /^{"leaderLeaseMs":null,"closeHint":false,"membershipVersion":/);
   // Another administrator has not seen that.
   const crossed = await run(KVCTL, [...update, '--peer-address', one, '--expect', version]);
   t.match(crossed, { code: 1, stderr: /^kvctl: ERR_CONDITION: the members have changed; version/ });

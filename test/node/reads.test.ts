@@ -200,6 +200,74 @@ t.test('a query of one’s own machine may be as stale as it says', async (t) =>
   for (const node of nodes) await world.run(node.close());
 });
 
+t.test('leases are switched on and off for all members, through any of them', async (t) => {
+  const world = new World();
+  const stores = await world.openAll();
+  const leader = await world.leaderOf(stores);
+  const [first, second] = stores.filter((kv) => kv !== leader);
+  t.same(first!.membership.leadership, { leaderLeaseMs: null, closeHint: true });
+  const { version } = first!.membership;
+  await world.run(first!.membership.setLeadership({ leaderLeaseMs: 100 }));
+  for (const kv of stores) {
+    await world.run(kv.ready());
+    t.same(kv.membership.leadership, { leaderLeaseMs: 100, closeHint: true });
+    t.same(kv.status().leadership, kv.membership.leadership);
+  }
+  await world.run(leader.put('k', '1'));
+  await world.elapse(60);
+  t.equal(await leader.get('k', { consistency: 'leaderLease' }), '1', 'no time passes');
+  const late = second!.membership.setLeadership({ leaderLeaseMs: null }, { expect: version });
+  t.match(await world.run(failureOf(late)), { code: 'ERR_CONDITION', outcome: 'rejected' });
+  await world.run(second!.membership.setLeadership({ closeHint: false }));
+  t.same(second!.membership.leadership, { leaderLeaseMs: 100, closeHint: false }, 'the rest stays');
+  await world.run(leader.membership.setLeadership({ leaderLeaseMs: null, closeHint: true }));
+  t.same(leader.membership.leadership, { leaderLeaseMs: null, closeHint: true });
+  for (const kv of stores) await world.run(kv.close());
+});
+
+t.test(
+  'a lease that does not fit the timing is refused by the leader, whoever was asked',
+  async (t) => {
+    const world = new World();
+    const stores = await world.openAll();
+    for (const { membership } of stores) {
+      for (const leaderLeaseMs of [50, 137]) {
+        const failure = await world.run(failureOf(membership.setLeadership({ leaderLeaseMs })));
+        t.match(failure, { code: 'ERR_CONFIG', message: /take 51 to 136 ms/ });
+      }
+      for (const change of [
+        {},
+        { leaderLeaseMs: 0 },
+        { leaderLeaseMs: 1.5 },
+        { leaderLeaseMs: 60_001 },
+      ]) {
+        t.match(await failureOf(membership.setLeadership(change)), { code: 'ERR_CONFIG' });
+      }
+    }
+    await world.run(stores[0]!.membership.setLeadership({ leaderLeaseMs: 136 }));
+    await world.run(stores[1]!.membership.setLeadership({ leaderLeaseMs: 51 }));
+    for (const kv of stores) await world.run(kv.close());
+  },
+);
+
+t.test(
+  'a member whose own timing a lease does not fit says so, once, and at each start',
+  async (t) => {
+    const world = new World({ members: ['n1'] });
+    const kv = await world.openStore('n1');
+    await world.run(kv.membership.setLeadership({ leaderLeaseMs: 136 }));
+    t.notOk(misfits(world));
+    await world.run(kv.close());
+    const timing = { heartbeatMs: 200, electionTimeoutMinMs: 1000, electionTimeoutMaxMs: 2000 };
+    const again = await world.openStore('n1', { timing });
+    await world.run(again.put('k', '1'));
+    await world.run(again.membership.setLeadership({ closeHint: false }));
+    t.equal(misfits(world), 1);
+    t.equal(again.membership.leadership.leaderLeaseMs, 136, 'and keeps its promises');
+    await world.run(again.close());
+  },
+);
+
 t.test('where no lease is held, a read under one is linearizable', async (t) => {
   const world = new World();
   const stores = await world.openAll();
@@ -212,6 +280,10 @@ t.test('where no lease is held, a read under one is linearizable', async (t) => 
   });
   for (const kv of stores) await world.run(kv.close());
 });
+
+function misfits({ lines }: World): number {
+  return lines.filter(({ fields }) => fields['event'] === 'raft.leaseMisfit').length;
+}
 
 /** `a` leads term 2 with its no-op applied, and b has just promised a lease of 100 ms. */
 async function leaseHolder(): Promise<{ leader: Rig; time: Rig['time'] }> {

@@ -104,6 +104,7 @@ const status = {
   ],
   membershipVersion: 'fedcba9876543210',
   progress: [{ id: 'n2', matchIndex: 13, nextIndex: 15 }],
+  leadership: { leaderLeaseMs: 100, closeHint: false },
   pendingCalls: 2,
 } as const;
 
@@ -235,6 +236,20 @@ const peerCalls: Case<ReturnType<typeof decodePeerCall>> = {
       change: { kind: 'changeAddresses', member: head.to, addresses: { peer: '', client: null } },
       expect: null,
     },
+    leasesOn: {
+      kind: 'changeLeadership',
+      group: 'default',
+      timeoutMs: 5000,
+      leadership: { leaderLeaseMs: 100 },
+      expect: '0123456789abcdef',
+    },
+    leasesOff: {
+      kind: 'changeLeadership',
+      group: 'default',
+      timeoutMs: 5000,
+      leadership: { leaderLeaseMs: null, closeHint: false },
+      expect: null,
+    },
   },
 };
 
@@ -246,6 +261,7 @@ const peerAnswers: Case<ReturnType<typeof decodePeerAnswer>> = {
     readReady: { kind: 'readIndex', index: 14 },
     transferred: { kind: 'transfer', leader: 'n2' },
     membershipChanged: { kind: 'changeMembership' },
+    leadershipChanged: { kind: 'changeLeadership' },
   },
 };
 
@@ -386,6 +402,12 @@ const clientFrames: Case<ReturnType<typeof decodeClientFrame>> = {
         priority: null,
       },
       getStale: { kind: 'get', key: bytes(107), consistency: 'stale', maxStalenessMs: 500 },
+      leasesOn: { kind: 'leadership', leadership: { leaderLeaseMs: 100 }, expect: null },
+      hintOff: {
+        kind: 'leadership',
+        leadership: { closeHint: false },
+        expect: '0123456789abcdef',
+      },
     }),
   },
 };
@@ -430,6 +452,7 @@ const serverFrames: Case<ReturnType<typeof decodeServerFrame>> = {
         kind: 'failure',
         error: new QuorateError('ERR_NO_LEADER', { message: 'no leader for 5.0 s' }),
       },
+      leadershipChanged: { kind: 'leadership' },
     }),
   },
 };
