@@ -267,7 +267,7 @@ t.test('what is left when a server closes is answered with what may be concluded
 });
 
 t.test('what a client has not saved to its end is released when it is gone', async (t) => {
-  for (const end of ['close', 'full'] as const) {
+  for (const end of ['idle', 'close', 'full'] as const) {
     const { session, sent, backend, state } = opened();
     backend.parts = [bytes(1), bytes(2), bytes(3), bytes(4)];
     session.onFrame(request(1, { kind: 'save', cursor: null }));
@@ -277,9 +277,9 @@ t.test('what a client has not saved to its end is released when it is gone', asy
     t.match(sent.at(-1), { answer: { part: { content: bytes(2), cursor: 'part 1' } } });
     t.same([...backend.saves], ['part 1']);
     // Asked for, and answered after the client has left.
-    session.onFrame(request(3, { kind: 'save', cursor: 'part 1' }));
-    if (end === 'close') session.onClose('reset');
-    else state.takes = false;
+    if (end !== 'idle') session.onFrame(request(3, { kind: 'save', cursor: 'part 1' }));
+    if (end === 'full') state.takes = false;
+    else session.onClose('reset');
     await turn();
     t.same([...backend.saves], []);
   }

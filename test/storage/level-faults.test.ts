@@ -18,7 +18,6 @@ import type {
   Clock,
   FileLayer,
   GroupStorage,
-  OpenFile,
   StorageEngine,
   StoredLog,
 } from '../../lib/interfaces/index.js';
@@ -30,6 +29,7 @@ import { Batcher } from '../../storage/level/batcher.js';
 import { openDatabase } from '../../storage/level/database.js';
 import { levelStorage } from '../../storage/level/index.js';
 import { entryKey } from '../../storage/level/records.js';
+import { cuttable, hooked } from './cuttable-files.js';
 import { scratch } from './scratch.js';
 import { entries, GROUP, IDENTITY } from './small-directory.js';
 
@@ -619,63 +619,6 @@ function watched(): { clock: Clock; virtual: VirtualClock; files: FileLayer; mar
     },
   };
   return { clock, virtual, files, marks };
-}
-
-/** Files of the machine that fail from the nth call on, the first of them in the middle of a write. */
-function cuttable(): { readonly files: FileLayer; readonly cutAfter: (calls: number) => void } {
-  let left = Number.POSITIVE_INFINITY;
-  const call = (): void => {
-    left -= 1;
-    if (left < 0) throw new Error('EIO');
-  };
-  const files: FileLayer = {
-    makeFolder: (path) => nodeFiles.makeFolder(path),
-    list: (path) => nodeFiles.list(path),
-    read: (path) => nodeFiles.read(path),
-    async open(path, options) {
-      call();
-      const file = await nodeFiles.open(path, options);
-      return {
-        ...hooked(file, () => {}),
-        async write(offset, bytes) {
-          if (left === 0) await file.write(offset, bytes.subarray(0, bytes.length / 2));
-          call();
-          await file.write(offset, bytes);
-        },
-        async sync() {
-          call();
-          await file.sync();
-        },
-      };
-    },
-    async rename(from, to) {
-      call();
-      await nodeFiles.rename(from, to);
-    },
-    remove: (path) => nodeFiles.remove(path),
-    async syncFolder(path) {
-      call();
-      await nodeFiles.syncFolder(path);
-    },
-  };
-  const cutAfter = (calls: number): void => {
-    left = calls;
-  };
-  return { files, cutAfter };
-}
-
-function hooked(file: OpenFile, onWrite: (bytes: Uint8Array) => void): OpenFile {
-  return {
-    sizeBytes: () => file.sizeBytes(),
-    read: (offset, length) => file.read(offset, length),
-    write: async (offset, bytes) => {
-      await file.write(offset, bytes);
-      onWrite(bytes);
-    },
-    truncate: (sizeBytes) => file.truncate(sizeBytes),
-    sync: () => file.sync(),
-    close: () => file.close(),
-  };
 }
 
 /** How many steps went well before one failed. */
