@@ -50,12 +50,16 @@ export function withOutcome(error: QuorateError, outcome: Outcome): QuorateError
   return new QuorateError(code, { message: reason, outcome, leader, cause });
 }
 
-/** Codes that say: ask the leader, when there is one. Anything else is for the caller to see. */
+/**
+ * Codes of a peer that say: ask the leader, when there is one; a peer whose disk failed leads no more.
+ * Anything else is for the caller to see.
+ */
 const RETRIED: ReadonlySet<string> = new Set([
   'ERR_NO_LEADER',
   'ERR_NOT_LEADER',
   'ERR_UNREACHABLE',
   'ERR_CLOSED',
+  'ERR_STORAGE',
 ]);
 
 /** Whether a call that was forwarded may be forwarded again. */

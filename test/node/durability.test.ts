@@ -1,10 +1,11 @@
 import { test } from 'tap';
-import { type Entry, packEntries } from '../../lib/base/index.js';
+import { at, type Entry, packEntries } from '../../lib/base/index.js';
+import type { CommittedCommand } from '../../lib/interfaces/index.js';
 import { GroupDisk, joinWrites } from '../../lib/node/group-disk.js';
 import { noMetrics } from '../../lib/observe/index.js';
 import type { KVStore } from '../../lib/store/index.js';
 import { resolveTiming } from '../../lib/timing/index.js';
-import { accepted, CONFIGURATION, MEMBERS, rig, text8 } from './group-rig.js';
+import { accepted, CONFIGURATION, EchoMachine, MEMBERS, rig, text8 } from './group-rig.js';
 import { failureOf, World } from './world.js';
 
 test('a single node neither leads nor answers before its disk has answered (schedules A15, F1)', async (t) => {
@@ -46,6 +47,104 @@ test('what a single node acknowledged survives the loss of all that was not sync
   await world.run(again.ready());
   for (const key of acknowledged) t.equal(await world.run(again.get(key)), 'v', key);
   await world.run(again.close());
+});
+
+test('what three nodes acknowledged survives the loss of power to all of them (schedule F1, fault A11)', async (t) => {
+  for (let events = 0; events < 40; events += 4) {
+    const { world, leader, followers } = await cluster();
+    const stores = [leader, ...followers];
+    const acknowledged: string[] = [];
+    const puts = Array.from({ length: 30 }, (_, i) =>
+      at(stores, i % 3)
+        .put(`k${i}`, 'v')
+        .then(
+          () => acknowledged.push(`k${i}`),
+          () => {},
+        ),
+    );
+    for (let event = 0; event < events; event += 1) await world.time.next();
+    for (const kv of stores) {
+      world.network.crash(kv.id);
+      world.disk(kv.id).crash();
+    }
+    const kept = [...acknowledged];
+    for (const kv of stores) await world.run(kv.close());
+    await world.run(Promise.all(puts));
+    const again = [];
+    for (const id of world.members) again.push(await world.openStore(id));
+    const next = await world.leaderOf(again);
+    for (const key of kept) t.equal(await world.run(next.get(key)), 'v', `${key} after ${events}`);
+    await close(world, again);
+  }
+});
+
+test('every command is applied once, whatever write of the disk a crash cuts short (schedules F2, G3)', async (t) => {
+  const limits = { snapshotEntries: 7, trailingEntries: 1, maxAppendBytes: 60 };
+  let isWhole = false;
+  let writes = 0;
+  for (; !isWhole; writes += 1) {
+    const world = new World({ members: ['n1'], seed: writes + 1 });
+    const first = await world.openMachine('n1', new LedgerMachine(), { limits });
+    await world.run(first.ready());
+    const hold = world.disk('n1').hold();
+    let acknowledged = 0;
+    const work = (async (): Promise<void> => {
+      for (let i = 0; i < 40; i += 5) {
+        const five = Array.from({ length: 5 }, (_, j) => first.propose(text8(`${i + j}`)));
+        await Promise.all(five);
+        acknowledged += 5;
+      }
+    })().catch(() => {});
+    let isOver = false;
+    work.then(() => {
+      isOver = true;
+    });
+    for (let released = 0; released < writes && !isOver; ) {
+      if (hold.releaseFirst()) released += 1;
+      await world.elapse(1);
+    }
+    isWhole = isOver;
+    world.disk('n1').crash({ keep: () => writes % 2 });
+    hold.release();
+    await world.run(first.close());
+    await world.run(work);
+    const machine = new LedgerMachine();
+    const again = await world.openMachine('n1', machine, { limits });
+    await world.run(again.ready());
+    await world.run(again.propose(text8('last')));
+    const held = machine.held.slice(0, -1);
+    t.same(
+      machine.held,
+      [...held.map((_, i) => `${i}`), 'last'],
+      `after ${writes} writes: none is missing, none is there twice`,
+    );
+    t.ok(held.length >= acknowledged);
+    await world.run(again.close());
+  }
+  t.ok(writes > 10, `${writes} crashes`);
+});
+
+test('a leader whose disk is full stops with its calls unknown, and comes back (schedule F5, fault B9)', async (t) => {
+  const { world, leader, followers } = await cluster();
+  const follower = at(followers, 0);
+  world.disk(leader.id).failNext({ kind: 'append' });
+  const own = failureOf(leader.put('own', 'v'));
+  const forwarded = follower.put('forwarded', 'v').then(
+    () => null,
+    (error: unknown) => error,
+  );
+  const read = follower.get('none');
+  t.match(await world.run(own), { code: 'ERR_STORAGE', outcome: 'unknown' });
+  t.match((await world.run(leader.closed)).cause, { code: 'ERR_STORAGE' });
+  t.match((await world.run(forwarded)) ?? { outcome: 'unknown' }, { outcome: 'unknown' });
+  t.equal(await world.run(read), null, 'a read is asked of the next leader');
+  const next = await world.leaderOf(followers);
+  await world.run(next.put('k', 'v'));
+  // There is room again.
+  const again = await world.openStore(leader.id);
+  await world.until(() => again.status().appliedIndex === next.status().lastIndex);
+  t.equal(await again.get('k', { consistency: 'stale' }), 'v');
+  await close(world, [again, ...followers]);
 });
 
 test('a put is not acknowledged while no follower has it on disk, and one is enough', async (t) => {
@@ -335,6 +434,29 @@ test('a disk that failed is not asked again by whoever does not know it yet', as
   ]);
   t.equal(faults.length, 1, 'told once');
 });
+
+/** Keeps every command in order, and says so in its snapshot: what is applied twice is there twice. */
+class LedgerMachine extends EchoMachine {
+  held: string[] = [];
+
+  override apply(commands: readonly CommittedCommand[]): readonly Uint8Array[] {
+    for (const { command } of commands) this.held.push(new TextDecoder().decode(command));
+    return super.apply(commands);
+  }
+
+  override snapshot(): AsyncIterable<Uint8Array> {
+    const state = text8(JSON.stringify(this.held));
+    return (async function* () {
+      yield state;
+    })();
+  }
+
+  override async restore(chunks?: AsyncIterable<Uint8Array>): Promise<void> {
+    const text: string[] = [];
+    for await (const chunk of chunks ?? []) text.push(new TextDecoder().decode(chunk));
+    this.held = JSON.parse(text.join(''));
+  }
+}
 
 function entries(term: number, firstIndex: number, count: number): readonly Entry[] {
   const draft = { kind: 'command', commandVersion: 1, payload: text8('x') } as const;
