@@ -27,7 +27,6 @@ export async function startNode(settings: KVNodeSettings, logger: Logger): Promi
   );
   const kv = await openStore({ settings, ports, peerAddress, clientAddress, logger });
   try {
-    noteOtherMembers(kv, settings, logger);
     const listen = formatEndpoint(ports.client);
     const clients = await serveClients(kv, { listen, logger }).catch((error: unknown) => {
       throw explainPort(error, ports, 'client');
@@ -90,23 +89,6 @@ function warn({ dataDir }: KVNodeSettings, { peer, client }: NodePorts, logger: 
     fields,
     'Not bound to loopback, without a secret or TLS: whoever reaches these ports can read, change and disturb everything.',
   );
-}
-
-/**
- * What the directory holds decides; a command line that says otherwise is told so, once. Where this node
- * itself is, the others are told.
- */
-function noteOtherMembers(
-  kv: KVStore<Uint8Array>,
-  { id: self, cluster }: KVNodeSettings,
-  logger: Logger,
-): void {
-  const named = (id: string, address: string): string => (id === self ? id : `${id}=${address}`);
-  const held = kv.membership.list().map(({ id, peerAddress }) => named(id, peerAddress));
-  const given = (cluster ?? []).map(({ id, peer }) => named(id, formatEndpoint(peer))).sort();
-  if (cluster === null || held.length === 0 || held.join() === given.join()) return;
-  const fields = { event: 'kvnode.clusterIgnored', held: held.join(), given: given.join() };
-  logger.warn(fields, 'The data directory belongs to a cluster already: --cluster is ignored.');
 }
 
 /** Ports of neighbours are the usual reason: the port is told with the one it belongs to. */

@@ -14,6 +14,7 @@ import { type GroupSurroundings, groupOptions, type OpenGroupOptions } from './o
 import type { NodeSettings } from './options.js';
 import { PeerLink } from './peer-link.js';
 import { TickLoop } from './tick-loop.js';
+import { noteOtherMembers } from './told-members.js';
 
 /** How long closing waits for a disk that does not answer. */
 const CLOSE_WAIT_MS = 5000;
@@ -192,8 +193,9 @@ export class Host implements AsyncDisposable {
     this.#groups.set(group.id, hosted);
     const { configuration } = group.status();
     this.#links?.learn(group.id, configuration);
-    if (group.isNew) hosted.founding.hurry();
-    else if (this.#isAlone(configuration)) group.campaign();
+    if (group.isNew) return hosted.founding.hurry();
+    noteOtherMembers(this.#settings, configuration);
+    if (this.#isAlone(configuration)) group.campaign();
   }
 
   /** Nobody else could be leading: there is nothing to wait for. */

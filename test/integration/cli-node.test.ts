@@ -104,7 +104,7 @@ t.test('a restart with other members keeps to the directory, and says so', async
   await node.line(/^ready/);
   t.match(await members.ctl(['get', 'a']), { code: 0, stdout: '1\n' });
   const { stderr } = await node.end('SIGTERM');
-  t.match(stderr, /--cluster is ignored/);
+  t.match(stderr, /members that are given are ignored/);
 });
 
 t.test('a port that is taken is told with the port it belongs to, exit 1', async (t) => {

@@ -344,6 +344,30 @@ test('data of another node is refused, and what contradicts itself is not served
   });
 });
 
+test('a start with other members than the log has says so, and the log wins (fault F13)', async (t) => {
+  const world = new World();
+  const stores = await world.openAll();
+  const third = stores.find(({ id }) => id === 'n3')!;
+  await world.run(third.put('k', 'v'));
+  const ignored = (): number =>
+    world.lines.filter(({ fields }) => fields['event'] === 'node.membersIgnored').length;
+  await world.run(third.close());
+  const again = await world.openStore('n3');
+  t.equal(ignored(), 0, 'the same list');
+  await world.run(again.close());
+  const told = { n3: '', n4: 'n4', n1: 'elsewhere' };
+  const other = await world.openStore('n3', { members: told });
+  t.equal(ignored(), 1);
+  await world.run(other.ready());
+  t.same(
+    other.membership.list().map(({ id, peerAddress }) => [id, peerAddress]),
+    stores[0]?.membership.list().map(({ id, peerAddress }) => [id, peerAddress]),
+  );
+  t.equal(await world.run(other.get('k')), 'v');
+  await world.run(other.put('k', 'w'));
+  for (const kv of [...stores, other]) await world.run(kv.close());
+});
+
 function withoutState(state: ReturnType<StorageEngine['group']>['state']): typeof state {
   return { load: async () => null, save: (given) => state.save(given) };
 }
