@@ -397,6 +397,30 @@ test('without a quorum every call settles with an outcome, on the old leader too
   await close(world, [leader, left]);
 });
 
+test('a proposal that a snapshot passes over settles, and its outcome is unknown (schedule G5)', async (t) => {
+  const limits = { snapshotEntries: 20, trailingEntries: 1 };
+  const world = new World();
+  const stores = await world.openAll({ limits });
+  const leader = await world.leaderOf(stores);
+  const others = stores.filter((kv) => kv !== leader);
+  world.network.isolate(leader.id);
+  const put = failureOf(leader.put('lost', 'v', { timeoutMs: 60_000 }));
+  const next = await world.leaderOf(others);
+  for (let i = 0; i < 60; i += 1) await world.run(next.put('k', `${i}`));
+  const installed: string[] = [];
+  world.events.on('raft.snapshotInstalled', ({ nodeId }) => installed.push(nodeId));
+  const startedMs = world.time.clock.now();
+  world.network.heal();
+  t.match(await world.run(put), {
+    code: 'ERR_NOT_LEADER',
+    outcome: 'unknown',
+    message: /snapshot/,
+  });
+  t.ok(world.time.clock.now() - startedMs < 5000, 'long before its deadline');
+  t.same(installed, [leader.id]);
+  await close(world, stores);
+});
+
 test('every call settles when its node stops: closed, aborted or with its disk (schedule G5)', async (t) => {
   for (const how of ['close', 'abort', 'disk'] as const) {
     const { world, leader, followers } = await cluster();

@@ -1,6 +1,8 @@
 import { test } from 'tap';
 import { QuorateError } from '../../lib/base/index.js';
 import type { KVStore } from '../../lib/store/index.js';
+import { decodeRaftMessage, unpackLinkFrame } from '../../lib/wire/index.js';
+import type { FrameInFlight } from '../../transports/memory/index.js';
 import { failureOf, World } from './world.js';
 
 /** Puts, one after the other, for as long as others work. What was acknowledged is counted. */
@@ -50,6 +52,11 @@ function roles(kv: KVStore): string {
     .list()
     .map(({ id, role }) => `${id}:${role}`)
     .join(' ');
+}
+
+function isAppend({ bytes }: FrameInFlight): boolean {
+  const { channel, payload } = unpackLinkFrame(bytes);
+  return channel === 'raft' && decodeRaftMessage(payload).kind === 'append';
 }
 
 test('a node that joins becomes a voter by itself, and nothing acknowledged is lost', async (t) => {
@@ -179,6 +186,46 @@ test('a leader that is removed leaves no call in doubt, and refuses the next (sc
     t.ok(written.length > 5);
     t.same(await missing(world, others[0]!, written), []);
     for (const kv of stores) await world.run(kv.close());
+    t.same(world.unexpected, []);
+  }
+});
+
+test('changes at a leader that is cut off have one outcome, the same for all (fault F1)', async (t) => {
+  for (const change of ['add', 'remove'] as const) {
+    const world = new World();
+    const stores = await world.openAll();
+    const leader = await world.leaderOf(stores);
+    const others = stores.filter((kv) => kv !== leader);
+    const n4 = await world.openStore('n4', { members: ['n1', 'n2', 'n3', 'n4'] });
+    const before = { roles: roles(leader), version: leader.membership.version };
+    // The change is appended at the leader, and gets no further.
+    world.network.setFaults({ drop: isAppend }, { from: leader.id });
+    const wait = { timeoutMs: 3000 };
+    const cutOff =
+      change === 'add'
+        ? failureOf(leader.membership.add('n4', wait))
+        : failureOf(leader.membership.remove(others[0]!.id, wait));
+    await world.elapse(30);
+    t.not(leader.membership.version, before.version, `${change}: it is in force here at once`);
+    world.network.split([[leader.id, 'n4'], others.map(({ id }) => id)]);
+    const next = await world.leaderOf(others);
+    await world.run(next.membership.update(others[1]!.id, { clientAddress: 'moved:1' }));
+    t.match(await world.run(cutOff), { outcome: 'unknown' });
+    world.network.setFaults({}, { from: leader.id });
+    world.network.heal();
+    await world.until(() => stores.every((kv) => roles(kv) === before.roles));
+    await world.until(() =>
+      stores.every((kv) => kv.membership.version === next.membership.version),
+    );
+    for (const kv of stores) {
+      const moved = kv.membership.list().find(({ id }) => id === others[1]!.id);
+      t.equal(
+        moved?.clientAddress,
+        'moved:1',
+        `${change}: the other change is in force everywhere`,
+      );
+    }
+    for (const kv of [...stores, n4]) await world.run(kv.close());
     t.same(world.unexpected, []);
   }
 });

@@ -29,6 +29,32 @@ t.test('a lease is no use while what it covers is not applied (schedule C9)', as
   await leader.group.close(null);
 });
 
+t.test('a read at a leader waits until what is committed is applied (schedule C9)', async (t) => {
+  const leader = await rig();
+  const { group, deliver, settle, disk } = leader;
+  await leader.lead(2);
+  await deliver(accepted(MEMBERS.b, 2, 2));
+  const hold = disk.hold();
+  const write = group.calls.submit(Uint8Array.of(1), 1, {});
+  await settle();
+  await deliver(accepted(MEMBERS.b, 2, 3), accepted(MEMBERS.c, 2, 3));
+  t.match(group.status(), { commitIndex: 3, appliedIndex: 2 });
+  let readIndex: number | null = null;
+  const read = group.calls.readBarrier({}).then((index) => {
+    readIndex = index;
+  });
+  await settle();
+  const confirmed = { kind: 'heartbeatReply', group: 'g', to: MEMBERS.a, term: 2 } as const;
+  await deliver({ ...confirmed, from: MEMBERS.b, readRound: 1 });
+  t.equal(readIndex, null, 'its leadership is confirmed, and that is not enough');
+  hold.release();
+  await settle();
+  await write;
+  await read;
+  t.equal(readIndex, 3);
+  await group.close(null);
+});
+
 t.test(
   'a read at a revision that the node has not applied waits for it (schedule C11)',
   async (t) => {
