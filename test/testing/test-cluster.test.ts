@@ -40,6 +40,7 @@ test('a node that stops by itself fails the next call of the cluster', async (t)
   leader.disk.failNext({ kind: 'append' });
   await t.rejects(cluster.run(leader.kv.put('k', 'v')), { code: 'ERR_STORAGE' });
   await t.rejects(cluster.leader(), { code: 'ERR_STORAGE' });
+  await cluster.run(leader.kv.closed);
   t.equal(leader.isRunning, false);
   t.not((await cluster.leader()).id, leader.id, 'told once');
   await cluster.close();
