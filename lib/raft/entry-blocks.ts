@@ -3,13 +3,19 @@ import { assert, at, type Entry } from '../base/index.js';
 /** Entries in one block. */
 const BLOCK_ENTRIES = 1024;
 
+interface Block {
+  readonly entries: Entry[];
+  /** Packed bytes of `entries`: they are not looked at when the block is dropped. */
+  bytes: number;
+}
+
 /**
  * Entries in a row, by position from 0. Kept in blocks: one array of a million would be copied as a
  * whole whenever it grows, or loses its beginning.
  */
 export class EntryBlocks {
   /** Full ones, but for the first, which has lost `#dropped` entries, and the last. None is empty. */
-  readonly #blocks: Entry[][] = [];
+  readonly #blocks: Block[] = [];
   #dropped = 0;
   #length = 0;
   #bytes = 0;
@@ -29,19 +35,19 @@ export class EntryBlocks {
     const place = position + this.#dropped;
     const number = Math.floor(place / BLOCK_ENTRIES);
     const before = number === 0 ? this.#dropped : 0;
-    return this.#blocks[number]?.[(place % BLOCK_ENTRIES) - before];
+    return this.#blocks[number]?.entries[(place % BLOCK_ENTRIES) - before];
   }
 
   get last(): Entry | undefined {
-    return this.#blocks.at(-1)?.at(-1);
+    return this.#blocks.at(-1)?.entries.at(-1);
   }
 
   push(entry: Entry): void {
     const place = this.#length + this.#dropped;
-    if (place % BLOCK_ENTRIES === 0) this.#blocks.push([]);
-    at(this.#blocks, this.#blocks.length - 1).push(entry);
-    this.#length += 1;
-    this.#bytes += entry.packed.length;
+    if (place % BLOCK_ENTRIES === 0) this.#blocks.push({ entries: [], bytes: 0 });
+    const last = at(this.#blocks, this.#blocks.length - 1);
+    last.entries.push(entry);
+    this.#count(last, 1, entry.packed.length);
   }
 
   /** Entries at [from, to), which are held. */
@@ -57,26 +63,34 @@ export class EntryBlocks {
 
   /** Drops the first `count` entries, which are held. */
   dropFirst(count: number): void {
-    for (let left = count; left > 0; ) {
-      const first = at(this.#blocks, 0);
-      const isWhole = first.length <= left;
-      const gone = isWhole ? first : first.splice(0, left);
-      if (isWhole) this.#blocks.shift();
-      this.#dropped = isWhole ? 0 : this.#dropped + left;
-      left -= gone.length;
-      this.#length -= gone.length;
-      for (const { packed } of gone) this.#bytes -= packed.length;
+    let left = count;
+    for (;;) {
+      const [first] = this.#blocks;
+      if (first === undefined || first.entries.length > left) break;
+      left -= first.entries.length;
+      this.#count(first, -first.entries.length, -first.bytes);
+      this.#blocks.shift();
+      this.#dropped = 0;
     }
+    if (left === 0) return;
+    const first = at(this.#blocks, 0);
+    for (const { packed } of first.entries.splice(0, left)) this.#count(first, -1, -packed.length);
+    this.#dropped += left;
   }
 
   /** Drops all but the first `length` entries. */
   cutTo(length: number): void {
     while (this.#length > length) {
       const last = at(this.#blocks, this.#blocks.length - 1);
-      this.#bytes -= last.pop()?.packed.length ?? 0;
-      this.#length -= 1;
-      if (last.length === 0) this.#blocks.pop();
+      this.#count(last, -1, -(last.entries.pop()?.packed.length ?? 0));
+      if (last.entries.length === 0) this.#blocks.pop();
     }
     if (this.#length === 0) this.#dropped = 0;
+  }
+
+  #count(block: Block, entries: number, bytes: number): void {
+    this.#length += entries;
+    this.#bytes += bytes;
+    block.bytes += bytes;
   }
 }
