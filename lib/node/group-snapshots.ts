@@ -136,9 +136,9 @@ export class GroupSnapshots {
   }
 
   async #restore(id: string, index: LogIndex): Promise<void> {
-    const { storage, machine, logger, events, origin } = this.#options;
+    const { storage, machine, clock, logger, events, origin } = this.#options;
     try {
-      const { sizeBytes } = await restoreFrom(storage, id, machine);
+      const { sizeBytes } = await restoreFrom(storage, id, machine, clock);
       this.#restores -= 1;
       if (this.#isStopped) return;
       logger.info(

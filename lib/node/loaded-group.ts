@@ -87,7 +87,7 @@ async function restoreNewest(
   for (const snapshot of snapshots) {
     if (!holds(log, snapshot)) continue;
     try {
-      return await restoreFrom(storage.snapshots, snapshot.id, machine);
+      return await restoreFrom(storage.snapshots, snapshot.id, machine, null);
     } catch (cause) {
       if (!QuorateError.is(cause) || cause.code !== 'ERR_CORRUPT') throw cause;
       causes.push(cause);

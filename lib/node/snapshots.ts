@@ -230,15 +230,19 @@ export class Snapshots {
   }
 }
 
-/** Replaces the machine's state by a snapshot of this storage. */
+/**
+ * Replaces the machine's state by a snapshot of this storage, a chunk a turn: a member answers heartbeats
+ * meanwhile. Without a clock as fast as the storage reads, for a group that does not run yet.
+ */
 export async function restoreFrom(
-  storage: SnapshotStorage,
+  storage: Pick<SnapshotStorage, 'open'>,
   id: string,
   machine: StateMachine,
+  clock: Clock | null,
 ): Promise<SnapshotDescription> {
   const reader = await storage.open(id);
   try {
-    await machine.restore(chunksOf(reader));
+    await machine.restore(chunksOf(reader, clock));
     return reader.description;
   } finally {
     await reader.close();
@@ -247,7 +251,10 @@ export async function restoreFrom(
 
 const READ_BYTES = 64 * 1024;
 
-async function* chunksOf(reader: SnapshotReader): AsyncGenerator<Uint8Array, void, undefined> {
+async function* chunksOf(
+  reader: SnapshotReader,
+  clock: Clock | null,
+): AsyncGenerator<Uint8Array, void, undefined> {
   let offset = 0;
   while (offset < reader.description.sizeBytes) {
     const chunk = await reader.read(offset, READ_BYTES);
@@ -257,6 +264,7 @@ async function* chunksOf(reader: SnapshotReader): AsyncGenerator<Uint8Array, voi
     }
     yield chunk;
     offset += chunk.length;
+    if (clock !== null) await new Promise<void>((resolve) => clock.soon(resolve));
   }
 }
 

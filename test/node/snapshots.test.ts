@@ -1,16 +1,22 @@
 import { type Test, test } from 'tap';
 import { packEntries, QuorateError } from '../../lib/base/index.js';
 import { EmitterEventBus } from '../../lib/events/index.js';
-import type { SnapshotDescription, SnapshotStorage } from '../../lib/interfaces/index.js';
+import type {
+  SnapshotDescription,
+  SnapshotReader,
+  SnapshotStorage,
+  StateMachine,
+} from '../../lib/interfaces/index.js';
 import { KVStateMachine } from '../../lib/kv/kv-state-machine.js';
 import { Applier } from '../../lib/node/applier.js';
 import { loadGroup } from '../../lib/node/loaded-group.js';
 import { type Pull, SnapshotFetcher, SnapshotServer } from '../../lib/node/snapshot-transfer.js';
-import { Snapshots } from '../../lib/node/snapshots.js';
+import { restoreFrom, Snapshots } from '../../lib/node/snapshots.js';
 import { MemoryMetrics, silentLogger } from '../../lib/observe/index.js';
 import { encodeConfiguration, NO_CONFIGURATION } from '../../lib/raft/index.js';
 import { openTestCluster, type TestCluster, type TestNode } from '../../lib/testing/index.js';
 import { VirtualTime } from '../../lib/testing/test-time.js';
+import { SystemClock } from '../../lib/timing/index.js';
 import type { SnapshotChunk, SnapshotRequest } from '../../lib/wire/index.js';
 import { memoryDisk, memoryStorage } from '../../storage/memory/index.js';
 import { EchoMachine } from './group-rig.js';
@@ -30,6 +36,43 @@ test('a member that was down across compaction catches up by a snapshot', async 
   const { log, snapshots } = await stored(cluster, down);
   t.ok(snapshots.length <= 2);
   t.ok(log.compacted.index >= at(snapshots, snapshots.length - 1).index);
+});
+
+test('a snapshot that is installed is restored a chunk a turn, however fast it is read', async (t) => {
+  const bytes = new Uint8Array(500_000).fill(7);
+  const configuration = new Uint8Array(1);
+  const sizeBytes = bytes.length;
+  const reader: SnapshotReader = {
+    description: { id: 's', index: 9, term: 2, logTimeMs: 70, configuration, sizeBytes },
+    read: async (offset, maxBytes) => bytes.subarray(offset, offset + maxBytes),
+    close: async () => {},
+  };
+  let turn = 0;
+  const perTurn: number[] = [];
+  const { apply, query, snapshot } = new EchoMachine();
+  const machine: StateMachine = {
+    apply,
+    query,
+    snapshot,
+    restore: async (chunks) => {
+      for await (const chunk of chunks) perTurn[turn] = (perTurn[turn] ?? 0) + chunk.length;
+    },
+  };
+  class Turns extends SystemClock {
+    override soon(fn: () => void): void {
+      super.soon(() => {
+        turn += 1;
+        fn();
+      });
+    }
+  }
+  const storage = { open: async () => reader };
+  await restoreFrom(storage, 's', machine, new Turns());
+  t.equal(
+    perTurn.reduce((sum, size) => sum + size, 0),
+    sizeBytes,
+  );
+  t.ok(Math.max(...perTurn) <= 64 * 1024, `${perTurn} bytes a turn`);
 });
 
 test('two snapshots are kept, and the log reaches back to the older', async (t) => {
