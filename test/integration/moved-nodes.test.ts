@@ -122,6 +122,39 @@ test('members that moved while none of them ran find each other where they were 
   t.equal(await nodes.all[0]!.get('k'), 'v');
 });
 
+test('a member of another cluster at the address of one of ours changes nothing (schedule E16)', async (t) => {
+  const ports = await freePorts(6);
+  const places = (from: number): Record<string, string> =>
+    Object.fromEntries(IDS.map((id, i) => [id, `127.0.0.1:${ports[from + i]!}`]));
+  const [ours, theirs] = [new Nodes(), new Nodes()];
+  t.teardown(() => Promise.all([ours.close(), theirs.close()]));
+  await Promise.all(IDS.map((id) => ours.open(id, places(0))));
+  await Promise.all(IDS.map((id) => theirs.open(id, places(3))));
+  await (await ours.leader()).put('k', 'ours');
+  await (await theirs.leader()).put('k', 'theirs');
+  for (const nodes of [ours, theirs]) {
+    await nodes.stores.get('n3')!.close();
+    nodes.stores.delete('n3');
+  }
+  // Their n3 takes the place of ours, with our names and where we are, by a mistake in its options.
+  const stray = await theirs.open('n3', places(0));
+  await until(() => theirs.areAt({ ...places(3), n3: places(0)['n3']! }));
+  t.equal(await stray.get('k'), 'theirs', 'it finds its own');
+  const leader = await ours.leader();
+  await leader.put('k', 'still ours');
+  for (const kv of ours.all) t.equal(await kv.get('k'), 'still ours');
+  // It is no majority with one of us.
+  const alone = ours.all.find((kv) => kv !== leader)!;
+  await leader.close();
+  ours.stores.delete(leader.id);
+  await until(() => alone.status().leader === null);
+  await t.rejects(alone.put('k', 'x', { timeoutMs: 1500 }), {
+    code: 'ERR_NO_LEADER',
+    message: /n3 \(127\.0\.0\.1:\d+\): belongs to cluster|n3.*cluster/,
+  });
+  t.equal(await stray.get('k'), 'theirs');
+});
+
 test('kvnode restarted with another --bind tells the others where it is', async (t) => {
   const [one, two, moved] = (await freePorts(3)).map((port) => `127.0.0.1:${port}`) as [
     string,

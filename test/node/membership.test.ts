@@ -287,6 +287,10 @@ test('with readmit: manual a wiped member waits to be replaced', async (t) => {
   t.same(again.membership.list(), []);
   const told = world.lines.filter(({ fields }) => fields['event'] === 'node.notReadmitted');
   t.equal(told.length, 1, 'once');
+  // Also as a learner: nobody but an administrator says that it takes a place.
+  await world.run(n1.membership.add('n3'));
+  await world.elapse(3_000);
+  t.equal(roles(n1).match(/n3:learner/g)?.length, 1);
   await world.run(n1.membership.replace('n3', 'n3'));
   await world.until(() => roles(again) === 'n1:voter n2:voter n3:voter');
   for (const kv of [n1, n2, again]) await world.run(kv.close());

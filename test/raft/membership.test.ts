@@ -118,6 +118,13 @@ t.test('a priority stays with its member, and goes to whoever takes its place', 
   t.not(configurationVersion(cluster.member('a').status.configuration), before);
 });
 
+t.test('a leader that hands over changes nothing meanwhile', async (t) => {
+  const a = leaderOf('abc');
+  const handing = { kind: 'transferLeadership', transferId: 1, to: 'b' } as const;
+  t.match(lines(a.step(handing)), ['send b timeoutNow term=1']);
+  t.same(lines(a.change(1, add('d'))), ['change #1 rejected: transferring']);
+});
+
 t.test('no change before the leader’s own term has committed (schedule E1)', async (t) => {
   // S1 of term 1 has left (1,2), which adds e, on itself and on e.
   const b = lead(new Member('b', { voters: 'abcd', term: 1, log: '1/1' }), 'cd');
