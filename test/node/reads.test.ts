@@ -246,8 +246,8 @@ t.test('leases are switched on and off for all members, through any of them', as
   t.match(await world.run(failureOf(late)), { code: 'ERR_CONDITION', outcome: 'rejected' });
   await world.run(second!.membership.setLeadership({ closeHint: false }));
   t.same(second!.membership.leadership, { leaderLeaseMs: 100, closeHint: false }, 'the rest stays');
-  await world.run(leader.membership.setLeadership({ leaderLeaseMs: null, closeHint: true }));
-  t.same(leader.membership.leadership, { leaderLeaseMs: null, closeHint: true });
+  await world.run(leader.membership.setLeadership({ leaderLeaseMs: null }));
+  t.same(leader.membership.leadership, { leaderLeaseMs: null, closeHint: false });
   for (const kv of stores) await world.run(kv.close());
 });
 
@@ -286,6 +286,7 @@ t.test(
     await world.run(kv.close());
     const timing = { heartbeatMs: 200, electionTimeoutMinMs: 1000, electionTimeoutMaxMs: 2000 };
     const again = await world.openStore('n1', { timing });
+    t.equal(misfits(world), 1);
     await world.run(again.put('k', '1'));
     await world.run(again.membership.setLeadership({ closeHint: false }));
     t.equal(misfits(world), 1);
