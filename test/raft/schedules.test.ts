@@ -552,6 +552,8 @@ t.test(
     for (let i = 0; i < 10_000; i += 1) {
       const [answer] = a.propose(i, 'some bytes').filter(({ kind }) => kind.startsWith('propos'));
       if (answer?.kind === 'proposed') taken.push(i);
+      // What is refused counts nothing, changes of the members included.
+      a.change(i, { kind: 'promote', member: 'x' });
       if (i % 100 !== 99) continue;
       a.finishWrites();
       a.receive(accepted('b', 'a', 1, a.status.lastIndex));
