@@ -64,12 +64,18 @@ async function fill(folder: string): Promise<void> {
 }
 
 async function restart(folder: string): Promise<void> {
+  const cpuBefore = process.cpuUsage();
   const startMs = performance.now();
   const kv = await openKVStore({ storage: levelStorage(folder) });
   const openMs = performance.now();
   await kv.ready();
   const readyMs = performance.now();
-  row('restart', seconds(readyMs - startMs), `open after ${seconds(openMs - startMs)}`);
+  const { user, system } = process.cpuUsage(cpuBefore);
+  const cells = [
+    `open after ${seconds(openMs - startMs)}`,
+    `processor ${seconds((user + system) / 1000)}`,
+  ];
+  row('restart', seconds(readyMs - startMs), ...cells);
   await holds(startMs, readyMs);
   memory();
   await kv.close();

@@ -249,7 +249,9 @@ export async function restoreFrom(
   }
 }
 
-const READ_BYTES = 64 * 1024;
+/** Read in one go; a machine that takes a million keys in is asked for little at a time. */
+const READ_BYTES = 1024 * 1024;
+const RESTORED_BYTES = 64 * 1024;
 
 async function* chunksOf(
   reader: SnapshotReader,
@@ -257,14 +259,16 @@ async function* chunksOf(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let offset = 0;
   while (offset < reader.description.sizeBytes) {
-    const chunk = await reader.read(offset, READ_BYTES);
-    if (chunk.length === 0) {
+    const region = await reader.read(offset, READ_BYTES);
+    if (region.length === 0) {
       const message = `snapshot ${reader.description.id} ends before its size`;
       throw new QuorateError('ERR_CORRUPT', { message });
     }
-    yield chunk;
-    offset += chunk.length;
-    if (clock !== null) await new Promise<void>((resolve) => clock.soon(resolve));
+    for (let start = 0; start < region.length; start += RESTORED_BYTES) {
+      yield region.subarray(start, start + RESTORED_BYTES);
+      if (clock !== null) await new Promise<void>((resolve) => clock.soon(resolve));
+    }
+    offset += region.length;
   }
 }
 
