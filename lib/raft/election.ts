@@ -26,7 +26,6 @@ export function tickElection(state: RaftState, mayStand: boolean): void {
   if (state.electionElapsedTicks < state.electionTimeoutTicks) return;
   state.electionElapsedTicks = 0;
   if (!state.isWaitShort) state.shortRetries = 0;
-  state.isWaitShort = false;
   state.leader = null;
   if (!mayLead(state)) return;
   emit(state, { kind: 'electionTimedOut' });
@@ -41,7 +40,7 @@ export function campaign(state: RaftState): void {
   if (isPromised(state)) return;
   becomePreCandidate(state);
   recordPreVote(state, self, true);
-  if (state.role !== 'preCandidate') return;
+  // A single voter has won by that, and has nobody to ask.
   requestVotes(state, 'preVote', state.hardState.term + 1);
 }
 
@@ -120,7 +119,7 @@ export function isStickyToLeader(state: RaftState): boolean {
  * as before, and a refused pre-vote waits for a whole timeout.
  */
 export function onLeaderLost(state: RaftState, leader: MemberId): void {
-  if (state.role !== 'follower' || state.leader !== leader) return;
+  if (state.leader !== leader) return;
   const { leaderLeaseMs, closeHint } = leadershipOf(configurationOf(state));
   // Under leases a voter that forgets its leader could elect another inside a lease that it granted.
   if (!closeHint || leaderLeaseMs !== null) return;
@@ -131,27 +130,31 @@ export function onLeaderLost(state: RaftState, leader: MemberId): void {
 function recordPreVote(state: RaftState, from: MemberId, granted: boolean): void {
   state.votes.set(from, granted);
   const result = electionResult(configurationOf(state), state.votes);
+  if (result === 'won') {
+    becomeCandidate(state);
+    afterWrite(state, { kind: 'stand', term: state.hardState.term });
+    return;
+  }
   // Others would have this member, too few of them yet: soon they may be more. Where nobody would,
   // they hear a leader or know more, and a whole timeout passes.
   const { self } = state.options;
   const isBacked = [...state.votes].some(([voter, grant]) => grant && voter !== self);
   const isRefused = [...state.votes.values()].includes(false);
   if (result === 'lost') becomeFollower(state, state.hardState.term, null);
-  if (result !== 'won' && isBacked && isRefused) retrySoon(state);
-  if (result !== 'won') return;
-  becomeCandidate(state);
-  afterWrite(state, { kind: 'stand', term: state.hardState.term });
+  if (isBacked && isRefused) retrySoon(state);
 }
 
 function recordVote(state: RaftState, from: MemberId, granted: boolean): void {
   state.votes.set(from, granted);
   const result = electionResult(configurationOf(state), state.votes);
+  if (result === 'won') {
+    becomeLeader(state);
+    appendNoop(state);
+    return;
+  }
   if (result === 'lost') becomeFollower(state, state.hardState.term, null);
   // A voter of this term has voted otherwise: with the old leader gone, that alone splits the rest.
-  if (result !== 'won' && !granted) retrySoon(state);
-  if (result !== 'won') return;
-  becomeLeader(state);
-  appendNoop(state);
+  if (!granted) retrySoon(state);
 }
 
 /** At most some times in a row: rivals whose waits keep meeting go back to whole timeouts. */

@@ -36,7 +36,6 @@ export function becomeLeader(state: RaftState): void {
   assert(state.role === 'candidate', 'only a candidate becomes leader');
   assert(state.hardState.votedFor === state.options.self, 'a leader voted for itself');
   enterRole(state, 'leader');
-  state.shortRetries = 0;
   state.leader = state.options.self;
   trackMembers(state);
   state.catchUp = { tick: 0, index: state.log.lastIndex, roundIndex: state.log.lastIndex };

@@ -53,10 +53,9 @@ export function tickTransfer(state: RaftState): void {
   if (transfer === null) return;
   transfer.elapsedTicks += 1;
   const { electionMaxTicks, heartbeatTicks } = state.options.timing;
-  if (transfer.elapsedTicks >= electionMaxTicks || !isVoterHere(state, transfer.to)) {
-    refuseTransfer(state, 'tookTooLong');
-    return;
-  }
+  // A change that was under way when the transfer began may have removed it.
+  if (!isVoterHere(state, transfer.to)) return refuseTransfer(state, 'noTarget');
+  if (transfer.elapsedTicks >= electionMaxTicks) return refuseTransfer(state, 'tookTooLong');
   // What was told may be lost on the way; whoever stands already is in a later term and ignores it.
   if (transfer.isTold && transfer.elapsedTicks % heartbeatTicks === 0) {
     tellToStand(state, transfer.to);
@@ -85,7 +84,8 @@ export function resign(state: RaftState): void {
 
 /** The leader wants this member to lead: no pre-vote, no waiting. */
 export function onTimeoutNow(state: RaftState, { from }: TimeoutNow): void {
-  if (state.role !== 'follower' || (state.leader !== null && state.leader !== from)) return;
+  // A leader follows itself, so that this holds for it too.
+  if (state.leader !== null && state.leader !== from) return;
   if (!isVoter(configurationOf(state), state.options.self)) return;
   becomeCandidate(state);
   state.isTransferTarget = true;

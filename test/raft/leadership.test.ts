@@ -57,10 +57,11 @@ t.test('a pre-vote that nobody grants waits for a whole timeout', async (t) => {
 });
 
 t.test('three short waits in a row are followed by a whole timeout', async (t) => {
-  const a = new Member('a', { term: 1, voters: 'abcd' });
+  const a = new Member('a', { term: 1, voters: 'abcde' });
+  const refusals = 'cd'.split('').map((voter) => preVoteReply(voter, 'a', 1, false));
   a.campaign();
   for (let i = 0; i < 3; i += 1) {
-    a.receive(preVoteReply('b', 'a', 2), preVoteReply('c', 'a', 1, false));
+    a.receive(preVoteReply('b', 'a', 2), ...refusals);
     t.ok(lines(a.tick(SHORT_TICKS)).includes('send b preVote term=2 last=0/0'));
   }
   a.receive(preVoteReply('b', 'a', 2), preVoteReply('c', 'a', 1, false));
@@ -69,6 +70,80 @@ t.test('three short waits in a row are followed by a whole timeout', async (t) =
   // That whole timeout begins the count anew.
   a.receive(preVoteReply('b', 'a', 2), preVoteReply('c', 'a', 1, false));
   t.ok(lines(a.tick(SHORT_TICKS)).includes('send b preVote term=2 last=0/0'));
+});
+
+t.test('one whom some would have and nobody refuses waits for the others', async (t) => {
+  const a = new Member('a', { term: 1, voters: 'abcde' });
+  a.campaign();
+  a.receive(preVoteReply('b', 'a', 2));
+  t.same(lines(a.tick(WHOLE_TICKS - 1)), []);
+});
+
+t.test('short waits are counted anew once a leader was heard', async (t) => {
+  const a = new Member('a', { term: 2, voters: 'abcd' });
+  const split = [preVoteReply('b', 'a', 3), preVoteReply('c', 'a', 2, false)];
+  a.campaign();
+  for (let i = 0; i < 3; i += 1) {
+    a.receive(...split);
+    a.tick(SHORT_TICKS);
+  }
+  a.receive(heartbeat('d', 'a', 2));
+  a.step(broke('d'));
+  t.ok(lines(a.tick(2)).includes('send b preVote term=3 last=0/0'));
+  a.receive(...split);
+  t.ok(lines(a.tick(SHORT_TICKS)).includes('send b preVote term=3 last=0/0'));
+});
+
+t.test(
+  'votes that come again count for nothing once the election is over (schedule A7)',
+  async (t) => {
+    const a = leader();
+    const again = [voteReply('b', 'a', 2), voteReply('c', 'a', 2)];
+    t.same(lines(a.receive(...again)), []);
+    a.step({ kind: 'resign' });
+    t.same(lines(a.receive(...again)), []);
+    t.equal(a.status.role, 'follower');
+  },
+);
+
+t.test('who cannot keep a vote lets its timeouts pass, whole ones', async (t) => {
+  const b = follower();
+  const passed = (ticks: number): number =>
+    Array.from({ length: ticks }, () => b.step({ kind: 'tick', mayStand: false }))
+      .flatMap(lines)
+      .filter((line) => line === 'election timed out').length;
+  t.equal(passed(3 * WHOLE_TICKS), 3);
+  t.equal(b.status.role, 'follower', 'it does not stand');
+});
+
+t.test('a leader that is heard ends a short wait that came to nothing', async (t) => {
+  // It could not stand, or may not: the wait is over all the same.
+  const hung = follower();
+  const learner = follower('l', { configuration: configurationOf('abc', 'l') });
+  for (const member of [hung, learner]) {
+    member.step(broke('a'));
+    for (let i = 0; i < SHORT_TICKS; i += 1) member.step({ kind: 'tick', mayStand: false });
+    member.receive(heartbeat('a', member.id, 2));
+    t.same(lines(member.tick(TIMING.electionMinTicks - 1)), []);
+    t.equal(member.status.leader, 'a', 'a follower goes on following between heartbeats');
+  }
+});
+
+t.test('the timeout begins anew in a new term, and only there', async (t) => {
+  let drawn = 0;
+  const random = (): number => {
+    drawn += 1;
+    return 0.5;
+  };
+  const b = follower('b', { random });
+  const before = drawn;
+  b.tick(WHOLE_TICKS - 1);
+  // c may know less, and gets no vote. It has told of a term all the same.
+  b.receive(voteRequest('c', 'b', 3, '1/1'));
+  t.equal(drawn, before + 1);
+  t.same(lines(b.tick(WHOLE_TICKS - 1)), []);
+  b.receive(heartbeat('c', 'b', 3), heartbeat('c', 'b', 3));
+  t.equal(drawn, before + 1, 'not with every heartbeat');
 });
 
 t.test('a leader that is heard during a short wait ends it', async (t) => {
@@ -82,6 +157,24 @@ t.test('a member whose leader broke its connections stands within a few ticks', 
   const b = follower();
   t.same(lines(b.step(broke('a'))), ['follower at term 2, leader -']);
   t.ok(lines(b.tick(2)).includes('send c preVote term=3 last=2/1'));
+});
+
+t.test('a broken connection never puts off what is due sooner', async (t) => {
+  const late = follower();
+  late.tick(WHOLE_TICKS - 1);
+  late.step(broke('a'));
+  t.ok(lines(late.tick()).includes('send c preVote term=3 last=2/1'));
+  const early = follower();
+  early.tick(5);
+  early.step(broke('a'));
+  t.same(lines(early.tick()), [], 'the wait counts from now');
+  t.ok(lines(early.tick()).includes('send c preVote term=3 last=2/1'));
+});
+
+t.test('a leader that says goodbye is no hint', async (t) => {
+  const b = follower();
+  t.same(lines(b.step({ kind: 'peerLost', member: 'a', saidGoodbye: true })), []);
+  t.equal(b.status.leader, 'a');
 });
 
 t.test('it grants what it would have refused for that leader, and nobody else does', async (t) => {
@@ -181,6 +274,47 @@ t.test('leadership is handed to nobody but another voter that keeps up', async (
   t.same(lines(follower().step(transfer('c'))), ['transfer #1 refused: notLeader']);
 });
 
+t.test(
+  'who is not heard yet, or has a long way to go, is told apart by a new leader',
+  async (t) => {
+    const limits = { maxInflightBytes: 10 };
+    const fresh = lead(new Member('a', { term: 1, log: '1/1 1/2 1/3', limits }));
+    fresh.finishWrites();
+    t.same(lines(fresh.step(transfer('b'))), [], 'it may hold everything');
+    const compacted = { index: 5, term: 1, logTimeMs: 0 };
+    const far = lead(new Member('a', { term: 1, compacted }));
+    far.finishWrites();
+    far.receive(accepted('b', 'a', 2, 2));
+    t.same(lines(far.step(transfer('b'))), ['transfer #1 refused: lagging'], 'it needs a snapshot');
+  },
+);
+
+t.test('nobody is told to stand before it holds everything, however long that takes', async (t) => {
+  const a = leader();
+  a.propose(1, 'x');
+  a.step(transfer('b'));
+  t.notOk(lines(a.tick(2 * TIMING.heartbeatTicks)).some((line) => line.includes('timeoutNow')));
+});
+
+t.test('the members do not change while leadership moves', async (t) => {
+  const a = leader();
+  a.step(transfer('b'));
+  t.same(lines(a.change(7, { kind: 'remove', member: 'c' })), ['change #7 rejected: transferring']);
+});
+
+t.test('a transfer ends when a change that was under way removes the chosen one', async (t) => {
+  const a = leader();
+  a.change(7, { kind: 'remove', member: 'b' });
+  a.finishWrites();
+  a.step(transfer('b'));
+  // The joint configuration is committed, and left.
+  a.receive(accepted('c', 'a', 2, 2));
+  t.same(
+    lines(a.tick()).filter((line) => line.startsWith('transfer')),
+    ['transfer #1 refused: noTarget'],
+  );
+});
+
 t.test('a second transfer waits for the end of the first', async (t) => {
   const a = leader();
   a.step(transfer('b'));
@@ -192,7 +326,9 @@ t.test('a second transfer waits for the end of the first', async (t) => {
 t.test('a transfer to a member whose connections break ends at once', async (t) => {
   const a = leader();
   a.step(transfer('b'));
+  t.same(lines(a.step(broke('c'))), [], 'another one');
   t.same(lines(a.step(broke('b'))), ['transfer #1 refused: lagging']);
+  t.same(lines(a.step(transfer('b'))), ['transfer #1 refused: lagging'], 'it is gone');
 });
 
 t.test(
@@ -216,6 +352,23 @@ t.test(
   },
 );
 
+t.test('who had lost sight of the leader stands all the same when it is told to', async (t) => {
+  const b = follower();
+  b.campaign();
+  t.equal(b.status.role, 'preCandidate');
+  b.receive(timeoutNow('a', 'b', 2));
+  t.ok(lines(b.finishWrites()).includes('send c vote term=3 last=2/1 transfer'));
+});
+
+t.test('a later candidacy is none that the leader wanted', async (t) => {
+  const b = follower();
+  b.receive(timeoutNow('a', 'b', 2));
+  b.finishWrites();
+  b.tick(WHOLE_TICKS);
+  b.receive(preVoteReply('c', 'b', 4));
+  t.ok(lines(b.finishWrites()).includes('send c vote term=4 last=2/1'));
+});
+
 t.test('only the leader of the term can tell a follower to stand, and only a voter', async (t) => {
   const b = follower();
   t.same(lines(b.receive(timeoutNow('c', 'b', 2), timeoutNow('a', 'b', 1))), []);
@@ -234,6 +387,12 @@ t.test(
     t.not(a.status.role, 'leader');
   },
 );
+
+t.test('who does not lead has nothing to hand over', async (t) => {
+  const b = follower();
+  t.same(lines(b.step({ kind: 'resign' })), []);
+  t.equal(b.status.leader, 'a');
+});
 
 t.test('a leader that cannot keep up tells the most caught-up voter to stand', async (t) => {
   const a = leader();

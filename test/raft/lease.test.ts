@@ -85,6 +85,17 @@ t.test('a transfer that told nobody ends without harm to the lease', async (t) =
   t.equal(a.leaseIndex(1001), 1);
 });
 
+t.test('whoever told somebody to stand, and leads a later term, holds leases again', async (t) => {
+  const a = holder();
+  a.step({ kind: 'resign' });
+  a.nowMs = 2000;
+  lead(a);
+  a.finishWrites();
+  a.receive(accepted('b', 'a', 3, 2));
+  a.receive({ ...heartbeatReply('b', 'a', 3), lease: { sentMs: 2000, leaseMs: 100 } });
+  t.equal(a.leaseIndex(2001), 2);
+});
+
 t.test('a voter that has promised votes for nobody, whatever becomes of the term', async (t) => {
   const b = promiser();
   b.tick(TIMING.electionMinTicks);
