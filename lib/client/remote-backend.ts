@@ -52,6 +52,8 @@ export class RemoteBackend implements KVBackend {
   readonly #opening = new Map<string, Promise<ServerConnection>>();
   #pendingCalls = 0;
   #status: NodeStatus | null = null;
+  /** Null until a server has said which. */
+  #clusterId: string | null = null;
   #limits: { readonly maxKeyBytes: number; readonly maxValueBytes: number };
   #statusTimer: Timer | null = null;
   #onClosed: () => void = () => {};
@@ -265,8 +267,24 @@ export class RemoteBackend implements KVBackend {
       const message = this.#endpoints.describeFailures();
       throw new QuorateError('ERR_UNREACHABLE', { message });
     }
+    this.#checkCluster(connection);
     this.#onOpened(connection);
     return connection;
+  }
+
+  /**
+   * A client stays with the cluster that it reached first. Another one at the same addresses, restored or
+   * recovered, has another history: its revisions and fencing tokens say nothing about the first one's.
+   */
+  #checkCluster(connection: ServerConnection): void {
+    const { address, hello } = connection;
+    this.#clusterId ??= hello.clusterId;
+    if (hello.clusterId === null || hello.clusterId === this.#clusterId) return;
+    connection.close();
+    const reason = `belongs to cluster ${hello.clusterId}, and this client to ${this.#clusterId}`;
+    this.#endpoints.failed(address, reason);
+    const message = this.#endpoints.describeFailures();
+    throw new QuorateError('ERR_UNREACHABLE', { message });
   }
 
   #onOpened(connection: ServerConnection): void {

@@ -56,6 +56,35 @@ t.test('a priority that cannot be one is not sent', async (t) => {
   });
 });
 
+t.test('a client stays with the cluster that it reached first', async (t) => {
+  const { servers, clock, options } = world();
+  const [first, other, fresh] = [new ServedBackend(), new ServedBackend(), new ServedBackend()];
+  other.clusterId = '3'.repeat(16);
+  fresh.clusterId = null;
+  servers.serve('a:1', first);
+  servers.serve('b:1', other);
+  const store = await within(clock, () => open({ ...options, endpoints: ['a:1', 'b:1', 'c:1'] }));
+  await within(clock, async () => {
+    await store.put('k', '1');
+    servers.cut('a:1', { refuse: true });
+    const error: unknown = await store
+      .get('k', { timeoutMs: 3000 })
+      .catch((cause: unknown) => cause);
+    t.match(error, {
+      code: 'ERR_UNREACHABLE',
+      message: /b:1: belongs to cluster 3{16}, and this client to 2{16}/,
+    });
+    t.equal(other.asked.length, 0);
+    t.equal(servers.connections('b:1'), 0);
+    // One that belongs to no cluster yet may come to belong to this one.
+    servers.serve('c:1', fresh);
+    await store.put('k', '2');
+    servers.serve('a:1', first);
+    t.equal(fresh.asked.length, 1);
+    await store.close();
+  });
+});
+
 t.test('dead and silent endpoints do no harm when one answers', async (t) => {
   const { servers, clock, options } = world();
   servers.serve('c:1', new ServedBackend());

@@ -15,6 +15,7 @@ import { MapBackend } from '../store/map-backend.js';
 export class ServedBackend extends MapBackend {
   readonly asked: KVRequest[] = [];
   readonly signals: AbortSignal[] = [];
+  clusterId: string | null = '2'.repeat(16);
   clientAddresses: Readonly<Record<string, string | null>> = {};
   /** Called before each request is carried out; may throw, and may take as long as it wants. */
   before: (request: KVRequest) => void | Promise<void> = () => {};
@@ -48,7 +49,7 @@ export class ServedBackend extends MapBackend {
       id: 'n1',
       incarnation: '1'.repeat(16),
       group: 'default',
-      clusterId: '2'.repeat(16),
+      clusterId: this.clusterId,
       role: 'leader',
       term: 1,
       votedFor: 'n1',
