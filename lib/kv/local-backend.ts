@@ -188,6 +188,8 @@ export class LocalBackend implements KVBackend {
       case 'leaderLease':
         return group.holdsLease();
       case 'stale':
+        // A state that was lost is no old one: it is nothing.
+        if (group.lacksState) return false;
         return machine.machine.revision >= minRevision && group.stalenessMs() <= maxStalenessMs;
       default:
         return unreachable(consistency);

@@ -66,6 +66,13 @@ export class GroupNews {
     this.#options.logger.warn(fields, `Under the timing of this node, ${misfit}.`);
   }
 
+  stateLost(index: LogIndex): void {
+    const text =
+      'No snapshot is usable, and the log begins in the middle: this member does not vote until a ' +
+      'leader has sent it a snapshot.';
+    this.#options.logger.error({ event: 'raft.stateLost', index }, text);
+  }
+
   resigned(heldTicks: number): void {
     const fields = { event: 'raft.resigned', heldTicks };
     this.#options.logger.warn(fields, 'A write takes longer than an election: it leads no more.');

@@ -113,6 +113,11 @@ export class GroupSnapshots {
     return { draft: draftOf(raft().snapshotPosition()), chunks: machine.snapshot() };
   }
 
+  /** Takes a snapshot soon, unless one is being taken: others need one now. */
+  want(): void {
+    this.#own.want();
+  }
+
   /** Pulls what the leader offers; called again with every offer. */
   fetch({ from, snapshot }: { from: MemberId; snapshot: SnapshotReference }): void {
     if (!this.#isStopped) this.#fetcher.offer(from, snapshot);

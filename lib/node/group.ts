@@ -71,7 +71,8 @@ export class Group {
       this.#ended = resolve;
     });
     this.#raft = this.#newRaft(loaded);
-    this.#appliedIndex = loaded.snapshot?.index ?? loaded.compacted.index;
+    // Where the state was lost nothing is applied, whatever the log begins after.
+    this.#appliedIndex = this.#raft.appliedIndex;
     this.#inbox = new Inbox({ clock: options.clock, onTurn: () => this.#turn() });
     const parts = groupParts(options, found, {
       inbox: this.#inbox,
@@ -89,6 +90,7 @@ export class Group {
     this.#applier = parts.applier;
     this.#news = parts.news;
     this.#news.configured(this.#raft.status().configuration);
+    if (loaded.lacksState === true) this.#news.stateLost(loaded.compacted.index);
   }
 
   get id(): GroupId {
@@ -122,6 +124,11 @@ export class Group {
 
   status(): RaftStatus {
     return this.#raft.status();
+  }
+
+  /** Whether this member waits for a leader's snapshot, and knows nothing of what was applied before. */
+  get lacksState(): boolean {
+    return this.#raft.lacksState;
   }
 
   /** Whether anything was ever stored or promised here. Term 1 alone is a founding that did not end. */
@@ -260,6 +267,8 @@ export class Group {
         return this.calls.queued.readRefused(effect.readId);
       case 'fetchSnapshot':
         return this.snapshots.fetch(effect);
+      case 'takeSnapshot':
+        return this.snapshots.want();
       case 'restore':
         this.#applier.hold();
         return this.snapshots.restore(effect);

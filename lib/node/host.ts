@@ -1,6 +1,6 @@
 import { type GroupId, type NodeId, QuorateError, toHex, validateName } from '../base/index.js';
 import type { Membership, NodeStatus } from '../interfaces/index.js';
-import type { Configuration } from '../raft/index.js';
+import { type Configuration, votersOf } from '../raft/index.js';
 import type { Probe } from '../wire/index.js';
 import { nodeClosed, notOpen } from './faults.js';
 import { Group, type GroupEnd } from './group.js';
@@ -99,7 +99,9 @@ export class Host implements AsyncDisposable {
       });
     }
     this.#opened.add(id);
-    const found = await loadGroup(id, this.#settings.storage.group(id), machine);
+    const hasOthers = (known: Configuration | null): boolean => this.#hasOthers(known);
+    const storage = this.#settings.storage.group(id);
+    const found = await loadGroup(id, storage, machine, hasOthers);
     this.#checkOpen();
     if (this.#identity.stored.clusterId === null) checkUnused(found);
     const group = new Group(groupOptions(open, this.#surroundings(id)), found);
@@ -203,6 +205,14 @@ export class Host implements AsyncDisposable {
     return outgoing.length === 0 && incoming.length === 1 && incoming[0] === this.#identity.member;
   }
 
+  /** Whether another could lead. Where the log does not say who votes, whoever opened this node does. */
+  #hasOthers(known: Configuration | null): boolean {
+    if (this.#links === null) return false;
+    if (known !== null) return votersOf(known).some((voter) => voter !== this.#identity.member);
+    const { members, join } = this.#settings;
+    return join !== null || [...members.keys()].some((node) => node !== this.id);
+  }
+
   #answerProbe(id: GroupId, asking: Probe): Probe {
     const hosted = this.#groups.get(id);
     if (hosted !== undefined) return hosted.answerProbe(asking);
@@ -248,6 +258,9 @@ export class Host implements AsyncDisposable {
   #explainNoLeader(id: GroupId): string {
     const waitingFor = this.#groups.get(id)?.founding.waitingFor ?? '';
     if (waitingFor !== '') return `; ${waitingFor}`;
+    if (this.#groups.get(id)?.group.lacksState === true) {
+      return `; this node has lost its snapshots and waits for a leader's${this.#links?.explain() ?? ''}`;
+    }
     return this.#links?.explain() ?? '';
   }
 

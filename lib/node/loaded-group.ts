@@ -6,13 +6,18 @@ import type {
   StateMachine,
   StoredLog,
 } from '../interfaces/index.js';
-import { decodeConfiguration, type RaftOptions, type SnapshotReference } from '../raft/index.js';
+import {
+  type Configuration,
+  decodeConfiguration,
+  type RaftOptions,
+  type SnapshotReference,
+} from '../raft/index.js';
 import { restoreFrom } from './snapshots.js';
 
 /** What a member begins with: as its storage holds it. */
 export type LoadedGroup = Pick<
   RaftOptions,
-  'hardState' | 'compacted' | 'configuration' | 'entries' | 'snapshot'
+  'hardState' | 'compacted' | 'configuration' | 'entries' | 'snapshot' | 'lacksState'
 >;
 
 export interface FoundGroup {
@@ -25,12 +30,15 @@ export interface FoundGroup {
 
 /**
  * Reads one group from its storage, and restores the newest usable snapshot into the machine. What
- * contradicts itself is ERR_CORRUPT, and is not served from.
+ * contradicts itself is ERR_CORRUPT, and is not served from. So is a log that begins in the middle with no
+ * usable snapshot, unless there are others to ask for one: `hasOthers` is given the configuration that is
+ * known to be in force, null where that was lost too.
  */
 export async function loadGroup(
   group: string,
   storage: GroupStorage,
   machine: StateMachine,
+  hasOthers: (configuration: Configuration | null) => boolean = () => false,
 ): Promise<FoundGroup> {
   const hardState = await storage.state.load();
   const { compacted, entries } = await storage.log.open();
@@ -45,11 +53,20 @@ export async function loadGroup(
   const stored = await storage.snapshots.list();
   const snapshots = stored.filter((snapshot) => snapshot.term <= term);
   const log = await finishInstall(storage, { compacted, entries }, snapshots);
-  const restored = await restoreNewest(group, storage, log, snapshots, machine);
+  const { restored, causes } = await restoreNewest(storage, log, snapshots, machine);
   // What is newer than the one that was restored could not be read.
   const usable = snapshots.filter(({ index }) => index <= (restored?.index ?? 0));
   const unusable = stored.filter((snapshot) => !usable.includes(snapshot)).map(({ id }) => id);
-  return { loaded: { hardState, ...logFrom(log, usable, restored) }, snapshots: usable, unusable };
+  const lacksState = restored === null && log.compacted.index > 0;
+  if (lacksState && !hasOthers(configurationIn(log))) throw stateless(group, log, causes);
+  const loaded = lacksState ? logAlone(log) : logFrom(log, usable, restored);
+  return { loaded: { hardState, ...loaded }, snapshots: usable, unusable };
+}
+
+/** The configuration in force, where it stands in the log. */
+function configurationIn({ entries }: StoredLog): Configuration | null {
+  const last = entries.findLast(({ kind }) => kind === 'configuration');
+  return last === undefined ? null : decodeConfiguration(last.payload);
 }
 
 /**
@@ -75,29 +92,43 @@ async function finishInstall(
   return { compacted: { index, term }, entries: [] };
 }
 
-/** The newest one that can be read, and that the log goes on from; null where the log is whole. */
+/** The newest one that can be read, and that the log goes on from, and why others could not. */
 async function restoreNewest(
-  group: string,
   storage: GroupStorage,
   log: StoredLog,
   snapshots: readonly SnapshotDescription[],
   machine: StateMachine,
-): Promise<SnapshotDescription | null> {
+): Promise<{ readonly restored: SnapshotDescription | null; readonly causes: readonly unknown[] }> {
   const causes: unknown[] = [];
   for (const snapshot of snapshots) {
     if (!holds(log, snapshot)) continue;
     try {
-      return await restoreFrom(storage.snapshots, snapshot.id, machine, null);
+      const restored = await restoreFrom(storage.snapshots, snapshot.id, machine, null);
+      return { restored, causes };
     } catch (cause) {
       if (!QuorateError.is(cause) || cause.code !== 'ERR_CORRUPT') throw cause;
       causes.push(cause);
     }
   }
-  if (log.compacted.index === 0) return null;
+  return { restored: null, causes };
+}
+
+/** Schedule D14: nothing is made of a log whose beginning is lost. */
+function stateless(
+  group: string,
+  { compacted }: StoredLog,
+  causes: readonly unknown[],
+): QuorateError {
   const what =
-    `its log begins after entry ${log.compacted.index}, and no usable snapshot reaches that far; ` +
-    'remove the data of this node and let it join again';
-  throw corrupt(group, what, causes[0]);
+    `its log begins after entry ${compacted.index}, no usable snapshot reaches that far, and there is ` +
+    'no other member to ask for one; if there is, name the members or join; otherwise restore a backup';
+  return corrupt(group, what, causes[0]);
+}
+
+/** What is left without a snapshot. When the leader's time stood where is lost as well. */
+function logAlone({ compacted, entries }: StoredLog): Omit<LoadedGroup, 'hardState'> {
+  const start = { ...compacted, logTimeMs: 0 };
+  return { compacted: start, configuration: null, entries, snapshot: null, lacksState: true };
 }
 
 /** The log as the core is to hold it: from a position whose configuration is known. */

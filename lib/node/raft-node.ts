@@ -138,7 +138,8 @@ export class HostedRaftNode implements RaftNode {
 /** Whether what is applied here may be seen without asking anybody. */
 function isFreshEnough(group: Group, { consistency, maxStalenessMs }: QueryOptions): boolean {
   if (consistency === 'leaderLease') return group.holdsLease();
-  if (consistency !== 'stale') return false;
+  // A state that was lost is no old one: it is nothing.
+  if (consistency !== 'stale' || group.lacksState) return false;
   return maxStalenessMs === undefined || group.stalenessMs() <= maxStalenessMs;
 }
 

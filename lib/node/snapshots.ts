@@ -104,6 +104,11 @@ export class Snapshots {
     this.#work(this.#take(draft, chunks));
   }
 
+  /** The next look finds one due. What is being taken now will do as well. */
+  want(): void {
+    if (this.#working === null) this.#isWanted = true;
+  }
+
   /** A snapshot came from the leader, and is durable. */
   add(snapshot: SnapshotDescription): void {
     this.#kept = [snapshot, ...this.#kept].sort((a, b) => b.index - a.index);

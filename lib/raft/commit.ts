@@ -26,6 +26,8 @@ export function advanceCommit(state: RaftState): void {
 
 /** Takes note that everything up to `index` is committed. Never goes back. */
 export function commitTo(state: RaftState, index: LogIndex): void {
+  // It could not be handed over. Once there is a state, the leader says it again.
+  if (state.lacksState) return;
   assert(index <= state.log.lastIndex, 'what is committed stands in the log');
   state.commitIndex = Math.max(state.commitIndex, index);
 }

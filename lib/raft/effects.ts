@@ -33,6 +33,11 @@ export type Effect =
       readonly snapshot: SnapshotReference;
     }
   /**
+   * Take a snapshot of the state machine soon: a member has lost its own, and there is none that would
+   * do. Repeated for as long as that is so.
+   */
+  | { readonly kind: 'takeSnapshot' }
+  /**
    * Replace the state of the state machine by this durable snapshot; what was handed over and is not
    * applied yet is covered by it. Answered by `applied` with its index. Later entries wait for that.
    */

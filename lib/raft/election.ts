@@ -56,6 +56,7 @@ export function stand(state: RaftState): void {
 export function onPreVote(state: RaftState, request: VoteRequest): void {
   const granted =
     request.term > state.hardState.term &&
+    !state.lacksState &&
     !isStickyToLeader(state) &&
     !isPromised(state) &&
     state.log.isUpToDate(request.lastIndex, request.lastTerm);
@@ -70,7 +71,8 @@ export function onVote(state: RaftState, request: VoteRequest): void {
   assert(request.term === term, 'a vote is decided in the term it was asked in');
   const free = votedFor === request.from || (votedFor === null && state.leader === null);
   const isBound = request.isTransfer !== true && isPromised(state);
-  if (!free || isBound || !state.log.isUpToDate(request.lastIndex, request.lastTerm)) {
+  const isBarred = state.lacksState || isBound;
+  if (!free || isBarred || !state.log.isUpToDate(request.lastIndex, request.lastTerm)) {
     sendVoteReply(state, 'voteReply', request.from, term, false);
     return;
   }

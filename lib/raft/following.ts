@@ -1,6 +1,7 @@
 import { assert, type Entry, type LogIndex } from '../base/index.js';
 import { commitTo } from './commit.js';
 import { promiseLease } from './lease.js';
+import { askForSnapshot } from './lost-state.js';
 import type { AppendRequest, Heartbeat, SnapshotOffer } from './messages.js';
 import { becomeFollower, heardLeader } from './roles.js';
 import { emit, type RaftState } from './state.js';
@@ -10,6 +11,7 @@ import { afterWrite, appendToLog, truncateLog } from './writes.js';
 
 export function onAppend(state: RaftState, request: AppendRequest): void {
   follow(state, request.from);
+  if (state.lacksState) return askForSnapshot(state, request);
   const { prevIndex, prevTerm, entries } = request;
   const lastIndex = prevIndex + entries.length;
   if (!holds(state, prevIndex, prevTerm)) {
@@ -27,6 +29,7 @@ export function onHeartbeat(state: RaftState, heartbeat: Heartbeat): void {
   const { lease } = heartbeat;
   if (lease !== undefined) promiseLease(state, lease);
   commitTo(state, heartbeat.commitIndex);
+  if (state.lacksState) askForSnapshot(state, heartbeat);
   const { self, group } = state.options;
   emit(state, {
     kind: 'send',

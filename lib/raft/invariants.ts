@@ -16,8 +16,17 @@ function checkPointers(state: RaftState): void {
   assert(commitIndex <= log.lastIndex, 'what is committed stands in the log');
   assert(log.firstIndex - 1 <= applyingIndex, 'what is compacted was handed over, or restored');
   const covered = state.snapshot?.index ?? 0;
-  assert(log.firstIndex - 1 <= covered, 'a snapshot covers what is compacted');
+  const isCovered = state.lacksState || log.firstIndex - 1 <= covered;
+  assert(isCovered, 'a snapshot covers what is compacted');
   assert(covered <= commitIndex, 'a snapshot holds only what is committed');
+  if (state.lacksState) {
+    assert(state.role === 'follower', 'a member without a state only follows');
+    assert(
+      state.snapshot === null && appliedIndex === 0,
+      'a member without a state has applied nothing',
+    );
+    assert(applyingIndex === log.firstIndex - 1, 'a member without a state is handed nothing');
+  }
   assert(appliedIndex <= applyingIndex, 'what is applied was handed over');
   assert(applyingIndex <= commitIndex, 'only what is committed is handed over');
   assert(applyingIndex <= durableIndex, 'only what is durable is handed over');

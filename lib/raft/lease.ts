@@ -43,8 +43,11 @@ export function noteLeasePromised(progress: Progress, stamp: LeaseStamp): void {
  * `configurations` on its disk, or no leader counted its promises.
  */
 export function promiseAgain(state: RaftState): void {
-  if (state.promisedUntilMs !== null) return;
-  state.promisedUntilMs = 0;
+  if (state.promisedUntilMs === null) promiseWhatIsStored(state);
+}
+
+export function promiseWhatIsStored(state: RaftState): void {
+  state.promisedUntilMs ??= 0;
   for (const { configuration } of state.configurations) {
     const { leaderLeaseMs: leaseMs } = leadershipOf(configuration);
     if (leaseMs !== null) promiseLease(state, { sentMs: 0, leaseMs });

@@ -85,6 +85,14 @@ export class RaftLog {
     this.#compacted = { index, term, logTimeMs };
   }
 
+  /** Forgets everything up to and including `compacted`, and takes it for what came last before the rest. */
+  beginAfter(compacted: Compacted): void {
+    this.compactTo(compacted.index);
+    assert(compacted.index === this.#compacted.index, 'the log reaches back to there');
+    assert(compacted.term === this.#compacted.term, 'an entry keeps its term');
+    this.#compacted = compacted;
+  }
+
   /** The lowest index such that what follows it takes at most `maxBytes`, and no more than `upTo`. */
   indexWithin(maxBytes: number, upTo: LogIndex): LogIndex {
     let index = this.#compacted.index;

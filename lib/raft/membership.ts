@@ -58,6 +58,7 @@ export function forgetRemoved(state: RaftState): void {
  *      counting itself (Thesis §4.2.2).
  */
 export function mayLead(state: RaftState): boolean {
+  if (state.lacksState) return false;
   return openConfigurations(state).some((configuration) =>
     isVoter(configuration, state.options.self),
   );

@@ -11,6 +11,7 @@ export type Message =
   | Heartbeat
   | HeartbeatReply
   | SnapshotOffer
+  | SnapshotNeeded
   | TimeoutNow;
 
 export type MessageKind = Message['kind'];
@@ -97,4 +98,11 @@ export interface HeartbeatReply extends Addressed {
 export interface SnapshotOffer extends Addressed {
   readonly kind: 'snapshotOffer';
   readonly snapshot: SnapshotReference;
+}
+
+/** The sender has lost the state that its log goes on from: whatever the logs say, it needs a snapshot. */
+export interface SnapshotNeeded extends Addressed {
+  readonly kind: 'snapshotNeeded';
+  /** One that ends before this entry is of no use. */
+  readonly fromIndex: LogIndex;
 }

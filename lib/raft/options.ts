@@ -17,6 +17,11 @@ export interface RaftOptions {
    * the entries reach as far. Null, the default, where it begins with nothing.
    */
   readonly snapshot?: SnapshotReference | null | undefined;
+  /**
+   * The log begins in the middle, and no snapshot leads to where it does: this member takes no part in
+   * decisions until it has installed one of a leader. Default false.
+   */
+  readonly lacksState?: boolean | undefined;
   readonly timing: RaftTiming;
   readonly limits: RaftLimits;
   /** A number in [0, 1). The only source of chance. */

@@ -20,6 +20,7 @@ import { checkInvariants } from './invariants.js';
 import { onHeartbeatReply, onPeerLost, tickLeader } from './leading.js';
 import { isPromised, leaseIndex, promiseAgain } from './lease.js';
 import { RaftLog } from './log.js';
+import { onSnapshotNeeded } from './lost-state.js';
 import { placedConfigurations } from './membership.js';
 import {
   leaveJoint,
@@ -102,6 +103,7 @@ export class Raft {
       durableIndex: state.durableIndex,
       commitIndex: state.commitIndex,
       appliedIndex: state.appliedIndex,
+      lacksState: state.lacksState,
       configuration: configurationOf(state),
       logBytes: state.log.bytes,
       progress: new Map(
@@ -121,6 +123,11 @@ export class Raft {
 
   get appliedIndex(): LogIndex {
     return this.#state.appliedIndex;
+  }
+
+  /** Whether it waits for a snapshot of a leader, and takes no part in decisions. */
+  get lacksState(): boolean {
+    return this.#state.lacksState;
   }
 
   /** What a snapshot of the state machine says of itself, taken now: as of `appliedIndex`. */
@@ -246,6 +253,8 @@ function onCurrentMessage(state: RaftState, message: Message): void {
       return onHeartbeatReply(state, message);
     case 'snapshotOffer':
       return onSnapshotOffer(state, message);
+    case 'snapshotNeeded':
+      return onSnapshotNeeded(state, message);
     case 'timeoutNow':
       return onTimeoutNow(state, message);
     default:
@@ -283,7 +292,8 @@ function initialState(options: RaftOptions): RaftState {
   assertTiming(timing);
   assertLimits(options.limits);
   const log = new RaftLog(compacted, entries);
-  const snapshot = options.snapshot ?? null;
+  const { snapshot = null, lacksState = false } = options;
+  assert(!lacksState || snapshot === null, 'what a snapshot leads to is not lost');
   const restoredIndex = snapshot?.index ?? compacted.index;
   assert(restoredIndex >= compacted.index, 'the snapshot reaches to where the log begins');
   assert(restoredIndex <= log.lastIndex, 'the log reaches to where the snapshot ends');
@@ -297,8 +307,9 @@ function initialState(options: RaftOptions): RaftState {
     durableIndex: log.lastIndex,
     commitIndex: restoredIndex,
     applyingIndex: restoredIndex,
-    appliedIndex: restoredIndex,
+    appliedIndex: lacksState ? 0 : restoredIndex,
     snapshot,
+    lacksState,
     configurations: [
       { index: compacted.index, configuration: configuration ?? NO_CONFIGURATION },
       ...placedConfigurations(entries),

@@ -2,6 +2,7 @@ import { assert, at, type LogIndex, type MemberId } from '../base/index.js';
 import { commitTo } from './commit.js';
 import { follow } from './following.js';
 import type { Input } from './inputs.js';
+import { firstUsableIndex, keepLogAfter, regainState } from './lost-state.js';
 import type { SnapshotOffer } from './messages.js';
 import { becomeSnapshot, type Progress } from './progress.js';
 import { configurationOf, emit, type RaftState } from './state.js';
@@ -101,6 +102,12 @@ export function offerSnapshot(state: RaftState, to: MemberId, progress: Progress
 export function onSnapshotOffer(state: RaftState, offer: SnapshotOffer): void {
   follow(state, offer.from);
   const { snapshot } = offer;
+  if (state.lacksState) {
+    // What is held is no reason not to fetch it: it stands for what is not.
+    if (snapshot.index < firstUsableIndex(state)) return;
+    afterWrite(state, { kind: 'fetch', term: offer.term, from: offer.from, snapshot });
+    return;
+  }
   // What is committed here equals the leader's log; it is never given up for an older snapshot (D4).
   if (snapshot.index <= state.commitIndex) acceptUpTo(state, state.commitIndex);
   // The snapshot stands for a prefix of this log: what follows it stays (schedule D3).
@@ -113,7 +120,15 @@ export function onSnapshotFetched(
   state: RaftState,
   { snapshotId, position }: Input & { kind: 'snapshotFetched' },
 ): void {
-  const { index, term, logTimeMs, configuration } = position;
+  const { index } = position;
+  if (state.lacksState) {
+    if (index < firstUsableIndex(state)) return;
+    if (isHeld(state, position)) keepLogAfter(state, position);
+    else beginAnewAfter(state, position);
+    install(state, snapshotId, position);
+    regainState(state);
+    return;
+  }
   // A leader holds all that was ever committed (Raft §5.4.3).
   if (state.role === 'leader' || index <= state.commitIndex) return;
   if (isHeld(state, position)) {
@@ -121,10 +136,26 @@ export function onSnapshotFetched(
     acceptUpTo(state, index);
     return;
   }
-  assert(term <= state.hardState.term, 'a snapshot is of no term to come');
+  beginAnewAfter(state, position);
+  install(state, snapshotId, position);
+}
+
+function beginAnewAfter(
+  state: RaftState,
+  { index, term, logTimeMs, configuration }: SnapshotPosition,
+): void {
   // A tail that conflicts goes with the rest (schedule D2).
   resetLog(state, { index, term, logTimeMs });
   state.configurations = [{ index, configuration }];
+}
+
+/** The state machine goes on from the snapshot, with the log that now begins after it. */
+function install(
+  state: RaftState,
+  snapshotId: string,
+  { index, term }: Pick<SnapshotPosition, 'index' | 'term'>,
+): void {
+  assert(term <= state.hardState.term, 'a snapshot is of no term to come');
   state.commitIndex = index;
   state.applyingIndex = index;
   state.snapshot = { id: snapshotId, index, term };

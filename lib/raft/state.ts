@@ -32,6 +32,11 @@ export interface RaftState {
 
   /** The latest durable snapshot here: log.firstIndex - 1 <= snapshot.index <= commitIndex. */
   snapshot: SnapshotReference | null;
+  /**
+   * The state machine lost what came before the log: appliedIndex is 0, snapshot null, and nothing is
+   * handed over until a snapshot is installed.
+   */
+  lacksState: boolean;
 
   /**
    * The configurations of this log, oldest first; the last is in force, committed or not (Raft §6).

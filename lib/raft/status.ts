@@ -14,6 +14,8 @@ export interface RaftStatus {
   readonly durableIndex: LogIndex;
   readonly commitIndex: LogIndex;
   readonly appliedIndex: LogIndex;
+  /** Whether it waits for a snapshot of a leader, and takes no part in decisions. */
+  readonly lacksState: boolean;
   readonly configuration: Configuration;
   /** Bytes of the entries that are held in memory. */
   readonly logBytes: number;

@@ -86,7 +86,7 @@ export function resign(state: RaftState): void {
 export function onTimeoutNow(state: RaftState, { from }: TimeoutNow): void {
   // A leader follows itself, so that this holds for it too.
   if (state.leader !== null && state.leader !== from) return;
-  if (!isVoter(configurationOf(state), state.options.self)) return;
+  if (state.lacksState || !isVoter(configurationOf(state), state.options.self)) return;
   becomeCandidate(state);
   state.isTransferTarget = true;
   afterWrite(state, { kind: 'stand', term: state.hardState.term });
@@ -120,6 +120,7 @@ export function isClose(state: RaftState, member: MemberId): boolean {
   const { timing, limits } = state.options;
   const progress = state.progress.get(member);
   if (progress === undefined || progress.quietTicks >= timing.electionMinTicks) return false;
+  if (progress.mode === 'snapshot') return false;
   // A new leader has yet to learn where the logs of others end.
   if (progress.matchIndex === 0) return true;
   if (progress.matchIndex < state.log.firstIndex - 1) return false;

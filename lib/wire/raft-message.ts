@@ -85,6 +85,8 @@ function toWire(message: Message): WireMessage {
       const { id: snapshotId, index, term: lastTerm } = message.snapshot;
       return { ...head, snapshotOffer: { snapshotId, index, term: lastTerm } };
     }
+    case 'snapshotNeeded':
+      return { ...head, snapshotNeeded: { fromIndex: message.fromIndex } };
     case 'timeoutNow':
       return { ...head, timeoutNow: {} };
     default:
@@ -155,6 +157,8 @@ function fromWire(wire: quorate.v1.RaftMessage): Message {
       const snapshot = { id, index: safeInteger(body.index), term: safeInteger(body.term) };
       return { ...head, kind, snapshot };
     }
+    case 'snapshotNeeded':
+      return { ...head, kind, fromIndex: safeInteger(present(wire[kind], kind).fromIndex) };
     case 'timeoutNow':
       return { ...head, kind };
     default:
@@ -209,6 +213,8 @@ function faultOf(message: Message): string | null {
       if (id === '' || index === 0) return 'it offers no snapshot';
       return faultOfPosition(index, term, message.term);
     }
+    case 'snapshotNeeded':
+      return faultOfIndexes(message.fromIndex);
     case 'preVoteReply':
     case 'voteReply':
     case 'timeoutNow':

@@ -213,6 +213,7 @@ class Desk {
       durableIndex: this.lastIndex,
       commitIndex: this.commitIndex,
       appliedIndex: this.commitIndex,
+      lacksState: false,
       configuration: this.configuration,
       logBytes: 0,
       progress: new Map(),

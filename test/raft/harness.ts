@@ -9,6 +9,7 @@ import {
   type Message,
   Raft,
   type RaftLimits,
+  type RaftOptions,
   type RaftStatus,
   type RaftTiming,
   type SnapshotPosition,
@@ -31,6 +32,11 @@ export const LIMITS: RaftLimits = {
   trailingEntries: 2,
   maxLogBytes: 1024 * 1024,
 };
+
+interface StoredSnapshot {
+  readonly id: string;
+  readonly position: SnapshotPosition;
+}
 
 export interface MemberOptions {
   /** One letter each. Default `abc`. */
@@ -58,7 +64,9 @@ export class Disk {
   /** The position before the log; null until the log was emptied for a snapshot. */
   base: Compacted | null = null;
   /** The latest durable snapshot, by its name in this storage. */
-  snapshot: { readonly id: string; readonly position: SnapshotPosition } | null = null;
+  snapshot: StoredSnapshot | null = null;
+  /** What `loseSnapshot` has made unreadable. */
+  unreadable: StoredSnapshot | null = null;
 
   constructor(hardState: HardState | null, log: readonly Entry[]) {
     this.hardState = hardState;
@@ -76,6 +84,16 @@ export class Disk {
     }
     this.log = replaceFrom(this.log, write.entries);
     return write;
+  }
+
+  /** The snapshot cannot be read any more. The log begins after `index`, up to which it stood for it. */
+  loseSnapshot(index = this.snapshot?.position.index ?? 0): void {
+    this.unreadable = this.snapshot;
+    this.snapshot = null;
+    const last = this.log.find((entry) => entry.index === index);
+    if (last === undefined || index > (this.unreadable?.position.index ?? 0)) return;
+    this.base = { index, term: last.term, logTimeMs: 0 };
+    this.log = this.log.filter((entry) => entry.index > index);
   }
 
   /**
@@ -211,24 +229,37 @@ export class Member {
   }
 
   #start(): Raft {
-    const { voters = 'abc', configuration, limits } = this.#options;
-    const { base, snapshot } = this.disk;
-    const isAtBase = base !== null && base.index === snapshot?.position.index;
+    const { limits } = this.#options;
+    const { snapshot } = this.disk;
     return new Raft({
       self: this.id,
       group: GROUP,
       hardState: this.disk.hardState,
-      compacted: base ?? { index: 0, term: 0, logTimeMs: 0 },
-      configuration: isAtBase
-        ? snapshot.position.configuration
-        : (configuration ?? configurationOf(voters)),
       snapshot: snapshot === null ? null : { id: snapshot.id, ...placeOf(snapshot.position) },
-      entries: this.disk.log,
+      ...this.#found(),
       timing: this.#options.timing ?? TIMING,
       limits: { ...LIMITS, ...limits },
       random: this.#options.random ?? ((): number => 0.5),
       checked: true,
     });
+  }
+
+  /** The log as a driver finds it: from a position whose configuration is known, where one is left. */
+  #found(): Pick<RaftOptions, 'compacted' | 'configuration' | 'entries' | 'lacksState'> {
+    const { voters = 'abc', configuration = configurationOf(voters) } = this.#options;
+    const { base, snapshot, log } = this.disk;
+    if (base === null || base.index === 0) {
+      return { compacted: { index: 0, term: 0, logTimeMs: 0 }, configuration, entries: log };
+    }
+    if (snapshot === null) {
+      return { compacted: base, configuration: null, entries: log, lacksState: true };
+    }
+    const { index, term, logTimeMs } = snapshot.position;
+    return {
+      compacted: { index, term, logTimeMs },
+      configuration: snapshot.position.configuration,
+      entries: log.filter((entry) => entry.index > index),
+    };
   }
 }
 

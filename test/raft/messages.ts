@@ -88,6 +88,15 @@ export function heartbeatReply(
   return { kind: 'heartbeatReply', group: GROUP, from, to, term, readRound: round };
 }
 
+export function snapshotNeeded(
+  from: MemberId,
+  to: MemberId,
+  term: number,
+  fromIndex: number,
+): Message {
+  return { kind: 'snapshotNeeded', group: GROUP, from, to, term, fromIndex };
+}
+
 export function timeoutNow(from: MemberId, to: MemberId, term: number): Message {
   return { kind: 'timeoutNow', group: GROUP, from, to, term };
 }

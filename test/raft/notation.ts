@@ -88,6 +88,8 @@ export function printEffect(effect: Effect): string {
       return `read #${effect.readId} ready at ${effect.index}`;
     case 'fetchSnapshot':
       return `fetch ${printSnapshot(effect.snapshot)} from ${effect.from}`;
+    case 'takeSnapshot':
+      return 'take a snapshot';
     case 'restore':
       return `restore ${effect.snapshotId} at ${effect.index}`;
     case 'readRejected':
@@ -138,6 +140,8 @@ export function printMessage(message: Message): string {
       return `${head} round=${message.readRound}${printLease(message.lease)}`;
     case 'snapshotOffer':
       return `${head} ${printSnapshot(message.snapshot)}`;
+    case 'snapshotNeeded':
+      return `${head} reaching=${message.fromIndex}`;
     default:
       return unreachable(message);
   }
@@ -197,6 +201,8 @@ export function parseMessage(to: MemberId, words: readonly string[]): Message {
       return { ...head, kind, readRound: number('round'), ...leaseIn(rest) };
     case 'timeoutNow':
       return { ...head, kind };
+    case 'snapshotNeeded':
+      return { ...head, kind, fromIndex: number('reaching') };
     case 'snapshotOffer': {
       const [, id, place] = rest.map((word) => /^(s\d+)=(.+)$/.exec(word)).find(Boolean) ?? [];
       if (id === undefined || place === undefined) throw new Error('a snapshot is missing');

@@ -374,6 +374,9 @@ t.test('random schedules keep every promise, and heal', async (t) => {
     'leaseReads',
     'leasesOn',
     'leasesOff',
+    'lostStates',
+    'keptTails',
+    'wantedSnapshots',
   ] as const) {
     t.ok((seen.get(sight) ?? 0) >= 5, `${sight} happened`);
   }

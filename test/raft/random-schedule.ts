@@ -29,7 +29,10 @@ export type Sightings =
   | 'restores'
   | 'leaseReads'
   | 'leasesOn'
-  | 'leasesOff';
+  | 'leasesOff'
+  | 'lostStates'
+  | 'keptTails'
+  | 'wantedSnapshots';
 
 interface Decided {
   readonly entry: Entry;
@@ -62,6 +65,8 @@ export class RandomSchedule {
   readonly #chance: SeededRandom;
   /** Of clocks and leases, apart: the rest of a schedule is the same with and without them. */
   readonly #timeChance: SeededRandom;
+  /** Of snapshots that cannot be read any more. */
+  readonly #damage: SeededRandom;
   readonly #configuration: Configuration;
   readonly #members: readonly Member[];
   readonly #down = new Set<MemberId>();
@@ -88,6 +93,7 @@ export class RandomSchedule {
   constructor(seed: string) {
     this.#chance = new SeededRandom(seed);
     this.#timeChance = this.#chance.fork('time');
+    this.#damage = this.#chance.fork('damage');
     const setup = this.#chance.fork('setup');
     const founders = [
       configurationOf('abc'),
@@ -241,7 +247,10 @@ export class RandomSchedule {
   /** Now and then a member stores what it has applied, or finishes what it fetches. */
   #snapshot(member: Member): void {
     if (this.#chance.chance(0.02)) this.#finishFetch(member);
-    if (!this.#chance.chance(0.002)) return;
+    if (this.#chance.chance(0.002)) this.#takeSnapshot(member);
+  }
+
+  #takeSnapshot(member: Member): void {
     if (member.status.appliedIndex <= snapshotIndexOf(member)) return;
     this.#sight('snapshots');
     this.#perform(member, member.takeSnapshot(`s${this.#id()}`));
@@ -281,8 +290,13 @@ export class RandomSchedule {
     const reached = this.#chance.below(pending + 1);
     if (reached < pending) this.#sight('lostWrites');
     const term = member.disk.hardState?.term ?? 0;
+    const snapshotIndex = snapshotIndexOf(member);
+    if (snapshotIndex > 0 && this.#damage.chance(0.2)) {
+      member.disk.loseSnapshot(snapshotIndex - this.#damage.below(Math.min(3, snapshotIndex)));
+    }
     member.restart(reached, this.#chance.chance(0.5));
     assert(member.status.term >= term, 'a term that was saved survives a crash');
+    if (member.status.lacksState) this.#sight('lostStates');
     this.#beginLife(member.id, member.status.term);
     this.#down.add(member.id);
     // The clock of a process begins anywhere.
@@ -310,11 +324,13 @@ export class RandomSchedule {
         this.#fetches.set(member.id, { from: effect.from, id: effect.snapshot.id });
       }
       if (effect.kind === 'readReady') this.#onReadReady(effect.readId, effect.index);
+      if (effect.kind === 'takeSnapshot') this.#sight('wantedSnapshots');
     }
     this.#checkStatus(member);
     for (const effect of effects) {
       if (effect.kind === 'apply') this.#onApply(member, effect.entries);
       if (effect.kind === 'restore') this.#onRestore(member, effect.index);
+      if (effect.kind === 'takeSnapshot') this.#takeSnapshot(member);
     }
   }
 
@@ -477,6 +493,7 @@ export class RandomSchedule {
   /** Only what was decided, and never back. */
   #onRestore(member: Member, index: number): void {
     const life = this.#lives.get(member.id)!;
+    if (life.appliedCount === 0 && member.log.length > 0) this.#sight('keptTails');
     assert(index > life.appliedCount, 'a snapshot takes nothing back that was applied');
     assert(index <= this.#decided.length, 'a snapshot holds what was decided');
     assert(snapshotIndexOf(member) >= index, 'what is restored is durable here');
@@ -491,6 +508,12 @@ export class RandomSchedule {
     this.#down.clear();
     this.#cut.clear();
     this.#heldDisks.clear();
+    // Where too many have lost their state nobody leads, until somebody repairs their disks.
+    for (const member of this.#members.filter(({ status }) => status.lacksState)) {
+      member.disk.snapshot = member.disk.unreadable;
+      member.restart();
+      this.#beginLife(member.id, member.status.term);
+    }
     let wanted = Number.POSITIVE_INFINITY;
     for (let round = 0; round < 300; round += 1) {
       this.#elapse(10);

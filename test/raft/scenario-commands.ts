@@ -51,6 +51,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['cut', cut],
   ['heal', (stage): void => stage.cuts.clear()],
   ['crash', crash],
+  ['damage', damage],
   ['restart', (stage, words): void => stage.cluster.restart(member(stage, words))],
   ['status', status],
   ['log', log],
@@ -389,6 +390,13 @@ function crash(stage: Stage, words: Words): void {
   stage.cluster.take(({ to }) => to === id);
 }
 
+/** `damage c 5`, while it is down: its snapshots cannot be read, and its log begins after entry 5. */
+function damage(stage: Stage, words: Words): void {
+  const id = member(stage, words);
+  if (!stage.cluster.isDown(id)) throw new Error(`${id} is up`);
+  stage.cluster.member(id).disk.loseSnapshot(words.count(0) || undefined);
+}
+
 function status(stage: Stage, words: Words): void {
   for (const id of members(stage, words)) {
     if (stage.cluster.isDown(id)) stage.print(`${id}: down`);
@@ -418,8 +426,10 @@ function messages(stage: Stage, _words: Words): void {
 
 function printStatus(status: RaftStatus): readonly string[] {
   const { self, role, term, votedFor, leader } = status;
-  const { firstIndex, lastTerm, lastIndex, durableIndex, commitIndex, appliedIndex } = status;
-  const first = firstIndex === 1 ? '' : `holds ${firstIndex} on, `;
+  const { firstIndex, lastTerm, lastIndex, lacksState, durableIndex, commitIndex, appliedIndex } =
+    status;
+  const lost = lacksState ? 'lacks its state, ' : '';
+  const first = firstIndex === 1 ? lost : `${lost}holds ${firstIndex} on, `;
   const who = `${self}: ${role} at term ${term}, leader ${leader ?? '-'}, vote ${votedFor ?? '-'}`;
   const members = `of ${printConfiguration(status.configuration)}`;
   const how = `${first}last ${lastTerm}/${lastIndex}, durable ${durableIndex}`;

@@ -135,6 +135,7 @@ const raft: Case<Message> = {
       snapshot: { id: '0000000000000011-s1', index: 11, term: 6 },
     },
     timeoutNow: { ...head, kind: 'timeoutNow' },
+    snapshotNeeded: { ...head, kind: 'snapshotNeeded', fromIndex: 11 },
     leaseHeartbeat: {
       ...head,
       kind: 'heartbeat',
