@@ -2,7 +2,7 @@ import { bytes, QuorateError } from 'quorate';
 import { connect } from 'quorate/client';
 import type { Member, NodeStatus } from 'quorate/interfaces';
 import { columns } from '../cli/help.js';
-import { describeLeader } from '../console/descriptions.js';
+import { describeKept, describeLeader, describeRole } from '../console/descriptions.js';
 import { type Command, DONE, type Session } from './command.js';
 
 /** Commands about the cluster itself. */
@@ -41,7 +41,7 @@ export const CLUSTER_COMMANDS: readonly Command[] = [
   {
     names: ['status'],
     usage: '',
-    help: 'how every member stands',
+    help: 'how every member stands, what it keeps, and why',
     words: [0, 0],
     flags: [],
     prepare: () => async (session) => {
@@ -52,7 +52,9 @@ export const CLUSTER_COMMANDS: readonly Command[] = [
         return DONE;
       }
       const header = ['ID', 'ROLE', 'TERM', 'COMMIT', 'APPLIED', 'PEERS', 'CLIENTS'];
-      session.out.line(columns([header, ...reports.map(rowOf)], ''), {});
+      const kept = reports.flatMap(keptRows);
+      const tables = [[header, ...reports.map(rowOf)], ...(kept.length === 0 ? [] : [kept])];
+      session.out.line(tables.map((table) => columns(table, '')).join('\n\n'), {});
       return DONE;
     },
   },
@@ -102,6 +104,13 @@ function rowOf(report: Report): readonly string[] {
   const { id, peerAddress, clientAddress } = report;
   const where = [peerAddress, clientAddress ?? '-'];
   if ('error' in report) return [id, 'unreachable', '-', '-', '-', ...where];
-  const { role, term, commitIndex, appliedIndex } = report.status;
+  const { term, commitIndex, appliedIndex } = report.status;
+  const role = describeRole(report.status);
   return [id, role, String(term), String(commitIndex), String(appliedIndex), ...where];
+}
+
+/** What a member keeps, and why: the first line begins with its name. */
+function keptRows(report: Report): readonly (readonly string[])[] {
+  if ('error' in report) return [];
+  return describeKept(report.status).map((line, i) => [i === 0 ? `${report.id} keeps` : '', line]);
 }

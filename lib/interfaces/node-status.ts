@@ -102,6 +102,32 @@ export interface MemberProgress {
   readonly nextIndex: LogIndex;
 }
 
+/** Why something of the log, or a snapshot, is still kept. */
+export interface KeepingReason {
+  /**
+   * `notInSnapshot`: the entries after `index` are in no snapshot yet; 0 where none was taken.
+   * `trailingEntries`: entries from `index` to the newest snapshot stay in memory, for members that are
+   * not far behind: `limits.trailingEntries` of them, and more while one receives a snapshot.
+   * `memberReceives`: `member` is receiving the snapshot at `index`, and needs the log after it. Leader only.
+   * `olderSnapshot`: should the newest be damaged, the one at `index` and the log on disk after it do as well.
+   */
+  readonly kind: 'notInSnapshot' | 'trailingEntries' | 'memberReceives' | 'olderSnapshot';
+  readonly index: LogIndex;
+  /** Who; null but for `memberReceives`. */
+  readonly member: NodeId | null;
+}
+
+/** What a node keeps of its log and its snapshots, and why. */
+export interface KeptData {
+  /** The first entry that is held in memory; one past `lastIndex` when none is. */
+  readonly firstIndex: LogIndex;
+  /** Of the entries that are held in memory. */
+  readonly logBytes: number;
+  /** Usable ones in its storage, newest first. */
+  readonly snapshots: readonly { readonly index: LogIndex; readonly sizeBytes: number }[];
+  readonly reasons: readonly KeepingReason[];
+}
+
 /** What a node says of itself at one moment. */
 export interface NodeStatus {
   readonly id: NodeId;
@@ -122,6 +148,9 @@ export interface NodeStatus {
   readonly durableIndex: LogIndex;
   readonly commitIndex: LogIndex;
   readonly appliedIndex: LogIndex;
+  /** Whether the node lost its snapshots: it takes no part in decisions until a leader has sent it one. */
+  readonly lacksState: boolean;
+  readonly kept: KeptData;
   readonly members: readonly Member[];
   /** Names what `members` says: `Membership.version`. */
   readonly membershipVersion: string;

@@ -86,6 +86,11 @@ export class GroupSnapshots {
     });
   }
 
+  /** Newest first. */
+  get kept(): readonly SnapshotDescription[] {
+    return this.#own.kept;
+  }
+
   /** Entries were handed to the state machine. */
   handed(entries: readonly Entry[]): void {
     for (const { packed } of entries) this.#own.noteBytes(packed.length);

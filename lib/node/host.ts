@@ -134,6 +134,7 @@ export class Host implements AsyncDisposable {
       group: group.id,
       clusterId,
       pendingCalls: group.calls.size,
+      snapshots: group.snapshots.kept,
     });
   }
 

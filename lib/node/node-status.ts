@@ -7,7 +7,7 @@ import {
   type NodeId,
   nodeIdOf,
 } from '../base/index.js';
-import type { Member, NodeStatus } from '../interfaces/index.js';
+import type { Member, NodeStatus, SnapshotDescription } from '../interfaces/index.js';
 import {
   type Configuration,
   configurationVersion,
@@ -16,6 +16,7 @@ import {
   type RaftStatus,
   votersOf,
 } from '../raft/index.js';
+import { keptData } from './kept-data.js';
 
 /** The members of a configuration, sorted by id. */
 export function memberList(configuration: Configuration): readonly Member[] {
@@ -46,10 +47,11 @@ export interface NodeStatusParts {
   readonly group: GroupId;
   readonly clusterId: string | null;
   readonly pendingCalls: number;
+  readonly snapshots: readonly SnapshotDescription[];
 }
 
 /** What the core says of itself, in the words of users: nodes instead of members. */
-export function nodeStatus(raft: RaftStatus, parts: NodeStatusParts): NodeStatus {
+export function nodeStatus(raft: RaftStatus, { snapshots, ...parts }: NodeStatusParts): NodeStatus {
   return {
     ...parts,
     role: raft.role,
@@ -60,6 +62,8 @@ export function nodeStatus(raft: RaftStatus, parts: NodeStatusParts): NodeStatus
     durableIndex: raft.durableIndex,
     commitIndex: raft.commitIndex,
     appliedIndex: raft.appliedIndex,
+    lacksState: raft.lacksState,
+    kept: keptData(raft, snapshots),
     members: memberList(raft.configuration),
     membershipVersion: membershipVersion(raft.configuration),
     leadership: leadershipOf(raft.configuration),

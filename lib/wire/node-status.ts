@@ -1,5 +1,5 @@
 import { DEFAULT_PRIORITY, isName } from '../base/index.js';
-import type { Member, NodeStatus } from '../interfaces/index.js';
+import type { KeepingReason, KeptData, Member, NodeStatus } from '../interfaces/index.js';
 import type { Role } from '../raft/types.js';
 import {
   digitsIn,
@@ -7,6 +7,7 @@ import {
   MAX_ADDRESS_LENGTH,
   malformed,
   nameIn,
+  present,
   priorityIn,
   safeInteger,
   textIn,
@@ -22,6 +23,13 @@ const ROLES = [
   'leader',
 ] as const satisfies readonly Role[];
 
+const KEEPING_KINDS = [
+  'notInSnapshot',
+  'trailingEntries',
+  'memberReceives',
+  'olderSnapshot',
+] as const satisfies readonly KeepingReason['kind'][];
+
 export function nodeStatusToWire(status: NodeStatus): quorate.v1.NodeStatus.$Properties {
   return {
     ...status,
@@ -30,6 +38,7 @@ export function nodeStatusToWire(status: NodeStatus): quorate.v1.NodeStatus.$Pro
     ...leadershipToWire(status.leadership),
     members: status.members.map((member) => ({ ...member, voter: member.role === 'voter' })),
     progress: [...status.progress],
+    kept: keptToWire(status.kept),
   };
 }
 
@@ -55,6 +64,8 @@ export function nodeStatusFromWire(wire: quorate.v1.NodeStatus.$Properties): Nod
     durableIndex: safeInteger(wire.durableIndex),
     commitIndex: safeInteger(wire.commitIndex),
     appliedIndex: safeInteger(wire.appliedIndex),
+    lacksState: wire.lacksState ?? false,
+    kept: keptFromWire(present(wire.kept, 'what a node keeps')),
     members: (wire.members ?? []).map(memberFromWire),
     membershipVersion: digitsOrNullIn(wire.membershipVersion, 'a version of the members') ?? '',
     leadership: leadershipFromWire(wire),
@@ -64,6 +75,31 @@ export function nodeStatusFromWire(wire: quorate.v1.NodeStatus.$Properties): Nod
       nextIndex: safeInteger(nextIndex),
     })),
     pendingCalls: wire.pendingCalls ?? 0,
+  };
+}
+
+function keptToWire({ snapshots, reasons, ...log }: KeptData): quorate.v1.KeptData.$Properties {
+  const wireReasons = reasons.map(({ kind, ...rest }) => ({
+    ...rest,
+    kind: KEEPING_KINDS.indexOf(kind) + 1,
+  }));
+  return { ...log, snapshots: [...snapshots], reasons: wireReasons };
+}
+
+function keptFromWire(wire: quorate.v1.KeptData.$Properties): KeptData {
+  return {
+    firstIndex: safeInteger(wire.firstIndex),
+    logBytes: safeInteger(wire.logBytes),
+    snapshots: (wire.snapshots ?? []).map(({ index, sizeBytes }) => ({
+      index: safeInteger(index),
+      sizeBytes: safeInteger(sizeBytes),
+    })),
+    // Later versions may know reasons that this one does not.
+    reasons: (wire.reasons ?? []).flatMap((reason) => {
+      const kind = KEEPING_KINDS[(reason.kind ?? 0) - 1];
+      if (kind === undefined) return [];
+      return [{ kind, index: safeInteger(reason.index), member: nameOrNull(reason.member) }];
+    }),
   };
 }
 

@@ -58,6 +58,8 @@ export class ServedBackend extends MapBackend {
       durableIndex: 1,
       commitIndex: 1,
       appliedIndex: 1,
+      lacksState: false,
+      kept: { firstIndex: 1, logBytes: 0, snapshots: [], reasons: [] },
       membershipVersion: '0123456789abcdef',
       leadership: { leaderLeaseMs: null, closeHint: true },
       members: Object.entries(this.clientAddresses).map(([id, clientAddress]) => ({

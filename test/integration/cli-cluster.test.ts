@@ -121,9 +121,14 @@ t.test('members, leader and status name every node and its addresses', async (t)
       };
     }),
   );
-  const rows = status.stdout.trimEnd().split('\n').slice(1);
+  const [table = '', kept = ''] = status.stdout.trimEnd().split('\n\n');
+  const rows = table.split('\n').slice(1);
   t.equal(rows.length, 3);
   for (const row of rows) t.match(row, row.startsWith(leader) ? / leader / : / follower /);
+  for (const id of members.ids) {
+    t.match(kept, new RegExp(`^${id} keeps +\\d+ entries in memory .*; snapshots: none$`, 'm'));
+  }
+  t.match(kept, /^ +all entries: no snapshot was taken yet$/m);
 });
 
 t.test('kvctl transfer prints who leads then, whichever node it asks', async (t) => {

@@ -291,7 +291,7 @@ export class RandomSchedule {
     if (reached < pending) this.#sight('lostWrites');
     const term = member.disk.hardState?.term ?? 0;
     const snapshotIndex = snapshotIndexOf(member);
-    if (snapshotIndex > 0 && this.#damage.chance(0.2)) {
+    if (snapshotIndex > 0 && this.#damage.chance(0.3)) {
       member.disk.loseSnapshot(snapshotIndex - this.#damage.below(Math.min(3, snapshotIndex)));
     }
     member.restart(reached, this.#chance.chance(0.5));

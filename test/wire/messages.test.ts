@@ -92,6 +92,16 @@ const status = {
   durableIndex: 14,
   commitIndex: 13,
   appliedIndex: 12,
+  lacksState: false,
+  kept: {
+    firstIndex: 9,
+    logBytes: 1234,
+    snapshots: [{ index: 11, sizeBytes: 70_000 }],
+    reasons: [
+      { kind: 'notInSnapshot', index: 11, member: null },
+      { kind: 'memberReceives', index: 11, member: 'n2' },
+    ],
+  },
   members: [
     {
       id: 'n1',
