@@ -4,6 +4,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ERROR_CODES } from '../dist/lib/base/index.js';
+import { leaseRange } from '../dist/lib/node/lease-fit.js';
 import { METRICS } from '../dist/lib/observe/index.js';
 import {
   HOST_TIMINGS,
@@ -15,7 +16,7 @@ import {
 const PAGES = {
   'errors.md': { codes: codesTable() },
   'metrics.md': { metrics: metricsTable() },
-  'timing.md': { presets: presetsTable(), hosts: hostsTable() },
+  'timing.md': { presets: presetsTable(), hosts: hostsTable(), leases: leasesTable() },
 };
 
 const onlyCheck = process.argv.includes('--check');
@@ -42,6 +43,14 @@ function codesTable() {
 function metricsTable() {
   const rows = Object.entries(METRICS).map(([name, meaning]) => [`\`${name}\``, meaning]);
   return table(['metric', 'what it counts'], rows);
+}
+
+function leasesTable() {
+  const rows = Object.keys(TIMING_PRESETS).map((name) => {
+    const { leastMs, mostMs } = leaseRange(resolveTiming(name));
+    return [`\`${name}\``, `${leastMs} to ${mostMs} ms`];
+  });
+  return table(['timing', 'leases that fit'], rows);
 }
 
 function presetsTable() {

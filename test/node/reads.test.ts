@@ -1,4 +1,7 @@
 import t from 'tap';
+import { at, QuorateError } from '../../lib/base/index.js';
+import type { KVStore } from '../../lib/store/index.js';
+import { SeededRandom } from '../../lib/testing/index.js';
 import { accepted, append, EchoMachine, MEMBERS, type Rig, rig } from './group-rig.js';
 import { failureOf, World } from './world.js';
 
@@ -295,6 +298,16 @@ t.test(
   },
 );
 
+t.test('reads of every level keep their promise while leaders come and go', async (t) => {
+  const atOnce = new Map<string, number>();
+  for (const seed of [1, 2, 3]) {
+    for (const late of await readInTrouble(seed, atOnce)) t.fail(`seed ${seed}: ${late}`);
+  }
+  for (const level of ['leaderLease', 'stale within 20', 'stale within 300']) {
+    t.ok((atOnce.get(level) ?? 0) >= 20, `${level} asked nobody`);
+  }
+});
+
 t.test('where no lease is held, a read under one is linearizable', async (t) => {
   const world = new World();
   const stores = await world.openAll();
@@ -307,6 +320,67 @@ t.test('where no lease is held, a read under one is linearizable', async (t) => 
   });
   for (const kv of stores) await world.run(kv.close());
 });
+
+/**
+ * One client writes, others read through any node, and whoever leads is cut off for a while, again and
+ * again. Gives the reads that did not see what they should have.
+ */
+async function readInTrouble(
+  seed: number,
+  atOnce: Map<string, number>,
+): Promise<readonly string[]> {
+  const world = new World({ seed });
+  const random = new SeededRandom(seed);
+  const stores = await world.openAll({ callTimeoutMs: 1000 });
+  const { clock } = world.time;
+  const pick = (): KVStore => at(stores, random.below(stores.length));
+  const sleep = (ms: number): Promise<void> => new Promise((done) => clock.after(ms, done));
+  await world.run(pick().membership.setLeadership({ leaderLeaseMs: 136 }));
+  world.network.setFaults({ delayMs: [0, 4] });
+  const acknowledged: { readonly revision: number; readonly atMs: number }[] = [];
+  const violations: string[] = [];
+  let isOver = false;
+  const write = async (): Promise<void> => {
+    while (!isOver) {
+      try {
+        const { revision } = await pick().put('k', 'v');
+        acknowledged.push({ revision, atMs: clock.now() });
+      } catch (error) {
+        if (!QuorateError.is(error)) throw error;
+      }
+      await sleep(random.next() * 10);
+    }
+  };
+  const read = async (consistency: 'leaderLease' | 'stale', within?: number): Promise<void> => {
+    const level = within === undefined ? consistency : `${consistency} within ${within}`;
+    while (!isOver) {
+      const beganMs = clock.now();
+      try {
+        const entry = await pick().getEntry('k', { consistency, maxStalenessMs: within });
+        const sinceMs = within === undefined ? beganMs : clock.now() - within;
+        const known = acknowledged.findLast(({ atMs }) => atMs < sinceMs)?.revision ?? 0;
+        const seen = entry?.modRevision ?? 0;
+        if (seen < known) violations.push(`${level} sees ${seen} and not ${known} at ${beganMs}`);
+        if (clock.now() === beganMs) atOnce.set(level, (atOnce.get(level) ?? 0) + 1);
+      } catch (error) {
+        if (!QuorateError.is(error)) throw error;
+      }
+      await sleep(random.next() * 5);
+    }
+  };
+  const work = [write(), read('leaderLease'), read('stale', 20), read('stale', 300)];
+  for (let i = 0; i < 5; i += 1) {
+    await world.elapse(300 + random.next() * 400);
+    const leader = stores.find((kv) => kv.status().role === 'leader');
+    if (leader !== undefined) world.network.isolate(leader.id);
+    await world.elapse(100 + random.next() * 600);
+    world.network.heal();
+  }
+  isOver = true;
+  await world.run(Promise.all(work));
+  for (const kv of stores) await world.run(kv.close());
+  return violations;
+}
 
 function misfits({ lines }: World): number {
   return lines.filter(({ fields }) => fields['event'] === 'raft.leaseMisfit').length;
