@@ -1,4 +1,4 @@
-import { incarnationOf, type MemberId, memberId, type NodeId, nodeIdOf } from '../base/index.js';
+import { type MemberId, memberId, type NodeId, nodeIdOf } from '../base/index.js';
 import type { StoredIdentity } from '../interfaces/index.js';
 import { type Configuration, membersOf } from '../raft/index.js';
 import type { Probe } from '../wire/index.js';
@@ -155,7 +155,7 @@ export class HostedGroup {
     if (progress.size === 0) return [];
     const known = new Set(membersOf(configuration));
     return (this.#options.links?.incarnations() ?? [])
-      .filter((member) => !known.has(member) && incarnationOf(member) !== '')
+      .filter((member) => !known.has(member))
       .map(nodeIdOf)
       .filter((node) => [...known].some((member) => nodeIdOf(member) === node));
   }

@@ -149,7 +149,7 @@ export class PeerLink {
     return this.#link
       .peers()
       .filter(({ connected }) => connected)
-      .map(({ id, incarnation }) => memberId(id, incarnation ?? ''));
+      .flatMap(({ id, incarnation }) => (incarnation === null ? [] : [memberId(id, incarnation)]));
   }
 
   /**

@@ -107,7 +107,12 @@ test('the leader asks a namesake five times a second, and no stranger', async (t
   await world.crash(gone);
   const namesake = await Stranger.open(world, gone.id, { name: 'another' });
   const n4 = await Stranger.open(world, 'n4');
+  let living = 0;
+  world.events.on('network.messageReceived', ({ nodeId, kind }) => {
+    if (nodeId === other.id && kind === 'admin') living += 1;
+  });
   await world.elapse(5000);
+  t.ok(living < 5, 'one that is a member as it is heard is not asked');
   const asked = namesake.asked.filter((id) => id === leader.id).length;
   t.ok(asked >= 20 && asked <= 30, `${asked} in five seconds`);
   t.ok(namesake.asked.length - asked < 3, 'hardly anybody else does');

@@ -101,7 +101,9 @@ test('a node is added and promoted, replaced and removed, by way of any node', a
     () => follower.membership.promote('n9'),
     () => follower.membership.remove('n9'),
     () => follower.membership.update('n9', {}),
-    () => follower.membership.replace('n9', 'n4'),
+    () => follower.membership.replace('n9', 'n8'),
+    // It runs, and has a log: it is to be emptied before it may come back.
+    () => leader.membership.add(other.id),
   ];
   for (const call of wrong) {
     t.match(await failureOf(world.run(call())), { code: 'ERR_MEMBERSHIP', outcome: 'rejected' });
@@ -112,6 +114,62 @@ test('a node is added and promoted, replaced and removed, by way of any node', a
     [],
   );
   t.same(await missing(world, n4, load.acknowledged), []);
+  for (const kv of [...stores, n4]) await world.run(kv.close());
+  t.same(world.unexpected, []);
+});
+
+test('whoever has changed the members sees the change, and goes on from it', async (t) => {
+  const world = new World();
+  const stores = await world.openAll();
+  const leader = await world.leaderOf(stores);
+  const follower = stores.find((kv) => kv !== leader)!;
+  const n4 = await world.openStore('n4', { members: ['n1', 'n2', 'n3', 'n4'] });
+  // The follower hears late what is appended, and at once what it is answered.
+  let loses = 0;
+  const drop = ({ lane, bytes }: FrameInFlight): boolean => {
+    if (lane !== 'bulk' || unpackLinkFrame(bytes).channel !== 'raft') return false;
+    loses += 1;
+    return loses % 3 !== 0;
+  };
+  world.network.setFaults({ drop }, { from: leader.id, to: follower.id });
+  const { membership } = follower;
+  const changes = [
+    () => membership.promote('n4'),
+    () => membership.update('n4', { clientAddress: 'n4:8000', expect: membership.version }),
+    () => membership.update('n4', { clientAddress: 'n4:8001', expect: membership.version }),
+    () => membership.remove('n4', { expect: membership.version }),
+  ];
+  await world.run(leader.membership.add('n4'));
+  for (const [i, change] of changes.entries()) {
+    await world.run(change());
+    t.equal(membership.version, leader.membership.version, `${i}`);
+    t.ok(membership.list().every(({ role }) => role === 'voter'));
+  }
+  for (const kv of [...stores, n4]) await world.run(kv.close());
+  t.same(world.unexpected, []);
+});
+
+test('a change is over where its joint configuration is left, and not before', async (t) => {
+  const world = new World();
+  const stores = await world.openAll();
+  const leader = await world.leaderOf(stores);
+  const follower = stores.find((kv) => kv !== leader)!;
+  const n4 = await world.openStore('n4', { members: ['n1', 'n2', 'n3', 'n4'] });
+  await world.run(leader.membership.add('n4'));
+  await world.until(() => roles(follower).includes('n4:learner'));
+  // The follower hears of the joint configuration, and that it is decided; what leaves it comes late.
+  let frames = 0;
+  let endMs = Number.POSITIVE_INFINITY;
+  const drop = ({ lane, bytes }: FrameInFlight): boolean => {
+    if (lane !== 'bulk' || unpackLinkFrame(bytes).channel !== 'raft') return false;
+    frames += 1;
+    if (frames === 1) endMs = world.time.clock.now() + 400;
+    return frames > 1 && world.time.clock.now() < endMs;
+  };
+  world.network.setFaults({ drop }, { from: leader.id, to: follower.id });
+  await world.run(follower.membership.promote('n4'));
+  t.ok(world.time.clock.now() >= endMs);
+  t.equal(follower.membership.version, leader.membership.version);
   for (const kv of [...stores, n4]) await world.run(kv.close());
   t.same(world.unexpected, []);
 });

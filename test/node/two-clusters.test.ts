@@ -82,6 +82,27 @@ test('frames, calls and snapshot pulls of another cluster are dropped (schedule 
   t.same(world.unexpected, []);
 });
 
+test('a change that was forwarded to one that does not lead is not forwarded again', async (t) => {
+  const world = new World();
+  const stores = await world.openAll();
+  const leader = await world.leaderOf(stores);
+  const follower = stores.find((kv) => kv !== leader)!;
+  const n4 = await openLink(world, follower.id, leader.status().clusterId);
+  const change = {
+    kind: 'changeMembership',
+    group: 'default',
+    timeoutMs: 5000,
+    change: { kind: 'remove', member: `${leader.id}#${leader.status().incarnation}` },
+    expect: null,
+  } as const;
+  const asked = n4.request(follower.id, 'kv', encodePeerCall(change), { timeoutMs: 1000 });
+  const failure = await failureOf(world.run(asked));
+  t.match(failure, { code: 'ERR_NOT_LEADER', outcome: 'rejected', leader: { id: leader.id } });
+  await world.run(n4.close());
+  for (const kv of stores) await world.run(kv.close());
+  t.same(world.unexpected, []);
+});
+
 test('answers of another cluster are not taken for those of a member (schedule E16)', async (t) => {
   const world = new World();
   const stores = await world.openAll();
