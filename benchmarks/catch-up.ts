@@ -16,6 +16,8 @@ export interface CatchUpOptions {
   readonly writes: number;
   /** Two of these fit into the writes. */
   readonly snapshotEntries: number;
+  /** Fewer than the writes, or the follower finds all it needs in the memory of the leader. */
+  readonly trailingEntries: number;
   readonly maxLogBytes: number;
   /** Of the load that goes on while it catches up. */
   readonly perSecond: number;
@@ -55,8 +57,9 @@ const MIB = 2 ** 20;
 
 /** A follower is away for many writes and comes back under load. */
 export async function catchUpDrill(options: CatchUpOptions): Promise<CatchUpResult> {
-  const { snapshotEntries, maxLogBytes } = options;
-  const cluster = await Cluster.start({ size: 3, limits: { snapshotEntries, maxLogBytes } });
+  const { snapshotEntries, trailingEntries, maxLogBytes } = options;
+  const limits = { snapshotEntries, trailingEntries, maxLogBytes };
+  const cluster = await Cluster.start({ size: 3, limits });
   const clients: KVStore[] = [];
   try {
     for (let i = 0; i < 2; i += 1) clients.push(await connect({ endpoints: cluster.endpoints }));
@@ -183,6 +186,7 @@ export async function catchUp(): Promise<void> {
     valueBytes: 256,
     writes: 100_000,
     snapshotEntries: 40_000,
+    trailingEntries: 5000,
     maxLogBytes: 32 * MIB,
     perSecond: 500,
   };

@@ -94,6 +94,10 @@ export class Cluster implements AsyncDisposable {
     await member.serves;
   }
 
+  processIds(ids: readonly string[]): readonly number[] {
+    return ids.map((id) => this.#process(id).child.pid ?? 0);
+  }
+
   ask<K extends Order['kind']>(
     id: string,
     order: Extract<Order, { kind: K }>,

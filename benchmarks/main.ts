@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { catchUp } from './catch-up.js';
 import { failover } from './failover.js';
+import { hungDisk } from './hung-disk.js';
 import { inProcess } from './in-process.js';
 import { members } from './members.js';
 import { millionKeys } from './million-keys.js';
@@ -22,6 +23,7 @@ const benchmarks: Readonly<Record<string, (options: BenchmarkOptions) => Promise
   'in-process': ({ seconds }) => inProcess(seconds),
   members: () => members(),
   failover: ({ count }) => failover(count ?? 200),
+  'hung-disk': ({ count }) => hungDisk(count ?? 50),
   'catch-up': () => catchUp(),
   processes: ({ seconds }) => threeProcesses(seconds),
   'million-keys': () => millionKeys(),

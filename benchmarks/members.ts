@@ -10,6 +10,7 @@ export interface MembersDrillOptions {
   readonly perSecond: number;
   /** Before the first step and after the last. */
   readonly calmMs: number;
+  readonly aftermathMs?: number;
 }
 
 export interface MembersDrillResult {
@@ -45,11 +46,11 @@ export async function membersDrill(options: MembersDrillOptions): Promise<Member
 async function changeMembers(
   cluster: Cluster,
   clients: readonly KVStore[],
-  { perSecond, calmMs }: MembersDrillOptions,
+  { perSecond, calmMs, aftermathMs }: MembersDrillOptions,
 ): Promise<MembersDrillResult> {
   const { membership } = at(clients, 0);
   const ledger = new Ledger();
-  const load = new SteadyLoad({ clients, perSecond, ledger });
+  const load = new SteadyLoad({ clients, perSecond, ledger, aftermathMs });
   const calm = (): Promise<unknown> => new Promise((resolve) => setTimeout(resolve, calmMs));
   const add = async (id: string): Promise<void> => {
     await cluster.launch(id);

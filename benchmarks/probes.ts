@@ -36,8 +36,11 @@ export class Probes {
     return new Probes(options, clients);
   }
 
-  /** Milliseconds from now until a write that began after now has succeeded. Ends the probes. */
-  async untilWritten(): Promise<number> {
+  /**
+   * Milliseconds from now until a write that began after now has succeeded; then `onWritten` is called. Ends
+   * the probes.
+   */
+  async untilWritten(onWritten: () => void): Promise<number> {
     const beganMs = performance.now();
     let written = (_tookMs: number): void => {};
     const first = new Promise<number>((resolve) => {
@@ -49,6 +52,7 @@ export class Probes {
       });
     });
     const tookMs = await first;
+    onWritten();
     // What still waits, for a member that fell silent say, is given up.
     await Promise.all(this.#clients.map((client) => client.close()));
     await Promise.all(loads.map((load) => load.stop()));

@@ -12,6 +12,8 @@ export interface SteadyLoadOptions {
   readonly timeoutMs?: number;
   /** Keys are numbered from here. Default 0. */
   readonly firstName?: number;
+  /** How much longer than it takes a step is followed: what it did may only be felt then. Default 500. */
+  readonly aftermathMs?: number | undefined;
 }
 
 /** What became of the puts while something was done to the cluster. */
@@ -30,9 +32,6 @@ interface Failure {
   readonly atMs: number;
   readonly error: QuorateError;
 }
-
-/** A step is followed a little longer than it takes: what it did may only be felt then. */
-const AFTERMATH_MS = 500;
 
 /**
  * Puts at a rate that does not care how long they take, each of a key of its own: a cluster that
@@ -56,11 +55,12 @@ export class SteadyLoad {
 
   /** Does something to the cluster while the load goes on. */
   async step(name: string, action: () => Promise<unknown>): Promise<StepResult> {
+    const { aftermathMs = 500 } = this.#options;
     const beginMs = performance.now();
     await action();
     const endMs = performance.now();
-    await new Promise((resolve) => setTimeout(resolve, AFTERMATH_MS));
-    return { name, durationMs: endMs - beginMs, ...this.#between(beginMs, endMs + AFTERMATH_MS) };
+    await new Promise((resolve) => setTimeout(resolve, aftermathMs));
+    return { name, durationMs: endMs - beginMs, ...this.#between(beginMs, performance.now()) };
   }
 
   /** Issues no more, and resolves with the whole when every put has settled. */

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { failoverTimes, percentile } from './failover.js';
+import { failoverTimes, hungDiskTimes, percentile } from './failover.js';
 
 /*
  * How long a group is without a leader, in virtual time, `fast` timing and 0.2 to 3 ms between nodes.
@@ -17,3 +17,11 @@ t.test('a leader whose connections break is replaced within tens of milliseconds
   t.ok(percentile(times, 0.5) < 60, `p50 ${percentile(times, 0.5)}`);
   t.ok(times.at(-1)! < 250, `longest ${times.at(-1)}`);
 });
+
+t.test(
+  'a leader whose disk hangs is replaced within two election timeouts (schedule F6)',
+  async (t) => {
+    const times = await hungDiskTimes({ seeds: 20 });
+    t.ok(percentile(times, 0.95) < 600, `p95 ${percentile(times, 0.95)}`);
+  },
+);

@@ -30,6 +30,38 @@ export async function failoverTimes({ seeds, reset }: FailoverOptions): Promise<
   return times.sort((a, b) => a - b);
 }
 
+/**
+ * Milliseconds of virtual time until a write succeeds again, for one leader a seed whose disk hangs. Sorted.
+ * What was acknowledged is read back.
+ */
+export async function hungDiskTimes({ seeds }: { seeds: number }): Promise<readonly number[]> {
+  const times: number[] = [];
+  for (let seed = 1; seed <= seeds; seed += 1) {
+    const world = new World({ seed });
+    world.network.setFaults({ delayMs: [0.2, 3] });
+    const stores = await world.openAll();
+    const leader = await world.leaderOf(stores);
+    await world.run(leader.put('before', '1'));
+    await world.elapse(200 + ((seed * 37) % 100));
+    const hungMs = world.time.clock.now();
+    const hold = world.disk(leader.id).hold();
+    // A disk that nobody writes to hangs unnoticed.
+    const stuck = leader.put('stuck', '1').catch((error: unknown) => error);
+    const rest = stores.filter((kv) => kv !== leader);
+    await world.until(() => rest.some((kv) => kv.status().role === 'leader'));
+    const next = rest.find((kv) => kv.status().role === 'leader')!;
+    await world.run(next.put('after', '1'));
+    times.push(world.time.clock.now() - hungMs);
+    for (const key of ['before', 'after']) {
+      if ((await world.run(next.get(key))) !== '1') throw new Error(`${key} is lost`);
+    }
+    hold.release();
+    await world.run(stuck);
+    for (const kv of stores) await world.run(kv.close());
+  }
+  return times.sort((a, b) => a - b);
+}
+
 /** The value that `share` of the sorted times do not pass. */
 export function percentile(times: readonly number[], share: number): number {
   return times[Math.min(times.length - 1, Math.floor(times.length * share))]!;
