@@ -51,12 +51,24 @@ export async function openNodeHost(options: NodeOptions = {}): Promise<NodeHost>
   return await openHost(options, defaults());
 }
 
-/** Opens no node: makes one member of a new cluster out of a saved snapshot. */
+/**
+ * Makes one member of a new cluster out of a saved snapshot, in storage that is new; opens no node. Called
+ * with the same snapshot, members and token for each member, all are of the same cluster, which is another
+ * than the snapshot was taken of. The same call twice makes the same member twice: never restore one
+ * member of a cluster that has run since. Storage of a restore that failed is to be thrown away; no node
+ * starts from it. `docs/operations.md` says when to use it.
+ */
 export async function restoreSnapshot(options: RestoreOptions): Promise<RestoredMember> {
   return await restoreMember(options, offline());
 }
 
-/** Opens no node: makes a stopped member the only voter of a new cluster. */
+/**
+ * Makes a stopped member the only voter of a new cluster, for one that lost its majority for good; opens no
+ * node. Kept is what is durable here, committed or not; what only lost members held is lost. Those are of
+ * another cluster from then on, and join again with new storage. Decided by one durable write, and finished by
+ * whoever opens the storage next where it is cut short. ERR_LOCKED where the node runs, ERR_CONFIG where there
+ * is nothing to recover, ERR_CORRUPT where its data is damaged. `docs/operations.md` says when to use it.
+ */
 export async function recoverMember(options: RecoveryOptions): Promise<MemberRecovery> {
   return await recoverAlone(options, offline());
 }

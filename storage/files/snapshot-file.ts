@@ -16,6 +16,7 @@ import { nodeFiles } from './node-files.js';
 import { readHeader, SnapshotFileReader, snapshotIdStart } from './snapshot-reader.js';
 import { SnapshotFileWriter } from './snapshot-writer.js';
 
+/** How a snapshot is saved in a file. */
 export interface SnapshotFileOptions {
   /** Whether a file that is there may be replaced, in one step, by one that is complete. Default false. */
   readonly overwrite?: boolean | undefined;

@@ -9,5 +9,10 @@
  *
  * @module quorate/storage/level
  */
-export { type SnapshotFile, type SnapshotFileOptions, snapshotFile } from '../files/index.js';
+export {
+  type SnapshotCompression,
+  type SnapshotFile,
+  type SnapshotFileOptions,
+  snapshotFile,
+} from '../files/index.js';
 export { type LevelStorageOptions, levelStorage } from './engine.js';
