@@ -11,6 +11,7 @@ export interface MembersDrillOptions {
   /** Before the first step and after the last. */
   readonly calmMs: number;
   readonly aftermathMs?: number;
+  readonly onStep?: (result: StepResult) => void;
 }
 
 export interface MembersDrillResult {
@@ -46,7 +47,7 @@ export async function membersDrill(options: MembersDrillOptions): Promise<Member
 async function changeMembers(
   cluster: Cluster,
   clients: readonly KVStore[],
-  { perSecond, calmMs, aftermathMs }: MembersDrillOptions,
+  { perSecond, calmMs, aftermathMs, onStep }: MembersDrillOptions,
 ): Promise<MembersDrillResult> {
   const { membership } = at(clients, 0);
   const ledger = new Ledger();
@@ -57,39 +58,41 @@ async function changeMembers(
     const [peerAddress, clientAddress] = [cluster.peerAddress(id), cluster.clientAddress(id)];
     await membership.add(id, { peerAddress, clientAddress });
   };
-  const steps = [
-    await load.step('nothing', calm),
-    await load.step('add n4 as a learner', () => add('n4')),
-    await load.step('add n5 as a learner', () => add('n5')),
-    await load.step('promote n4', () => membership.promote('n4')),
-    await load.step('promote n5', () => membership.promote('n5')),
-  ];
-  const followers = await othersThanLeader(cluster);
-  const replaced = at(followers, 0);
-  steps.push(
-    await load.step(`replace ${replaced}, a follower, by n6`, async () => {
-      await cluster.launch('n6');
-      const [peerAddress, clientAddress] = [cluster.peerAddress('n6'), cluster.clientAddress('n6')];
-      await membership.replace(replaced, 'n6', { peerAddress, clientAddress });
-    }),
-    await load.step(`end ${replaced}`, () => cluster.end(replaced)),
-  );
-  steps.push(await load.step('transfer leadership', () => at(clients, 0).transferLeadership()));
+  const steps: StepResult[] = [];
+  const step = async (name: string, action: () => Promise<unknown>): Promise<void> => {
+    const result = await load.step(name, action);
+    steps.push(result);
+    onStep?.(result);
+  };
+  await step('nothing', calm);
+  await step('add n4 as a learner', () => add('n4'));
+  await step('add n5 as a learner', () => add('n5'));
+  await step('promote n4', () => membership.promote('n4'));
+  await step('promote n5', () => membership.promote('n5'));
+  const replaced = await follower(cluster);
+  await step(`replace ${replaced}, a follower, by n6`, async () => {
+    await cluster.launch('n6');
+    const [peerAddress, clientAddress] = [cluster.peerAddress('n6'), cluster.clientAddress('n6')];
+    await membership.replace(replaced, 'n6', { peerAddress, clientAddress });
+  });
+  await step(`end ${replaced}`, () => cluster.end(replaced));
+  await step('transfer leadership', () => at(clients, 0).transferLeadership());
   const leader = await cluster.leader();
-  steps.push(
-    await load.step(`remove ${leader}, the leader`, () => membership.remove(leader)),
-    await load.step(`end ${leader}`, () => cluster.end(leader)),
-  );
-  steps.push(await load.step('nothing', calm));
+  await step(`remove ${leader}, the leader`, () => membership.remove(leader));
+  await step(`end ${leader}`, () => cluster.end(leader));
+  await step('nothing', calm);
   const all = await load.stop();
   const lost = await ledger.lost(at(clients, 0));
   const voters = await votersOf(cluster);
   return { steps, all, issued: load.issued, lost, samples: load.samples, voters };
 }
 
-async function othersThanLeader(cluster: Cluster): Promise<readonly string[]> {
+async function follower(cluster: Cluster): Promise<string> {
   const leader = await cluster.leader();
-  return cluster.founders.filter((id) => id !== leader);
+  return at(
+    cluster.founders.filter((id) => id !== leader),
+    0,
+  );
 }
 
 async function votersOf(cluster: Cluster): Promise<readonly string[]> {
@@ -101,11 +104,11 @@ async function votersOf(cluster: Cluster): Promise<readonly string[]> {
 export async function members(): Promise<void> {
   const perSecond = 300;
   print(`members: five processes on TCP with level, ${perSecond} puts a second on 4 connections`);
-  const { steps, all, issued, lost, samples, voters } = await membersDrill({
+  const { all, issued, lost, samples, voters } = await membersDrill({
     perSecond,
     calmMs: 2000,
+    onStep: printStep,
   });
-  for (const step of steps) printStep(step);
   printStep(all);
   const failed = issued - all.acknowledged;
   const percent = (failed / issued) * 100;

@@ -57,7 +57,11 @@ export class SteadyLoad {
   async step(name: string, action: () => Promise<unknown>): Promise<StepResult> {
     const { aftermathMs = 500 } = this.#options;
     const beginMs = performance.now();
-    await action();
+    try {
+      await action();
+    } catch (error) {
+      throw new Error(`it did not work to ${name}`, { cause: error });
+    }
     const endMs = performance.now();
     await new Promise((resolve) => setTimeout(resolve, aftermathMs));
     return { name, durationMs: endMs - beginMs, ...this.#between(beginMs, performance.now()) };
