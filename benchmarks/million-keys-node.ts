@@ -100,9 +100,10 @@ function keyOf(n: number): string {
 }
 
 function puts(steady: SteadyPuts, startMs: number, endMs: number): void {
-  const { count, p50Ms, p99Ms, longestMs } = steady.latencies(startMs, endMs);
+  const { count, failedCount, p50Ms, p99Ms, longestMs } = steady.latencies(startMs, endMs);
   const cells = [`p50 ${milliseconds(p50Ms)}`, `p99 ${milliseconds(p99Ms)}`];
-  row('  puts', `${count}`, ...cells, `longest ${milliseconds(longestMs)}`);
+  const failed = failedCount === 0 ? '' : `, ${failedCount} failed`;
+  row(`  puts`, `${count}${failed}`, ...cells, `longest ${milliseconds(longestMs)}`);
 }
 
 async function holds(startMs: number, endMs: number): Promise<void> {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface Latencies {
   readonly count: number;
+  readonly failedCount: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly longestMs: number;
@@ -14,6 +15,7 @@ export class SteadyPuts {
   readonly #put: (n: number) => Promise<unknown>;
   readonly #beganMs = performance.now();
   readonly #done: { readonly dueMs: number; readonly tookMs: number }[] = [];
+  readonly #failedMs: number[] = [];
   readonly #timer: NodeJS.Timeout;
   #count = 0;
   #pending = 0;
@@ -44,7 +46,8 @@ export class SteadyPuts {
       .sort((a, b) => a - b);
     const at = (share: number): number =>
       tookMs[Math.min(tookMs.length - 1, Math.floor(tookMs.length * share))] ?? 0;
-    return { count: tookMs.length, p50Ms: at(0.5), p99Ms: at(0.99), longestMs: at(1) };
+    const failedCount = this.#failedMs.filter((ms) => ms >= startMs && ms < endMs).length;
+    return { count: tookMs.length, failedCount, p50Ms: at(0.5), p99Ms: at(0.99), longestMs: at(1) };
   }
 
   #putDue(): void {
@@ -55,8 +58,13 @@ export class SteadyPuts {
   async #putOne(n: number): Promise<void> {
     const dueMs = this.#beganMs + (n / this.#perSecond) * 1000;
     this.#pending += 1;
-    await this.#put(n);
+    // A node that is too busy says so; that is a figure too.
+    const isAnswered = await this.#put(n).then(
+      () => true,
+      () => false,
+    );
     this.#pending -= 1;
-    this.#done.push({ dueMs, tookMs: performance.now() - dueMs });
+    if (isAnswered) this.#done.push({ dueMs, tookMs: performance.now() - dueMs });
+    else this.#failedMs.push(dueMs);
   }
 }

@@ -41,8 +41,21 @@ t.test('a leaf is copied once beside a view, and not at all without one', async 
   t.equal(leafOf(2), copy, 'what was made after the view is changed in place');
   t.equal(clone.find(encodeUtf8(keyOf(1))).leaf, before);
   hold.release();
+  forest.retired.hold(forest.revision).release();
   forest.put(3);
   t.equal(leafOf(3), copy, 'a released view is no reason to copy');
+});
+
+t.test('leaves that join beside a view stay apart in the view', async (t) => {
+  const forest = new Forest();
+  for (let i = 0; i < 200; i += 1) forest.put(i);
+  forest.retired.hold(forest.revision);
+  const clone = forest.tree.clone();
+  const before = [...clone.from(new Uint8Array())];
+  // From the end, so that the first leaf is not copied by a change of its own.
+  for (let i = 199; forest.tree.leafCount > 1; i -= 1) forest.delete(i);
+  t.same([...clone.from(new Uint8Array())], before);
+  t.equal(clone.size, 200);
 });
 
 t.test('a step of a snapshot reads no more records than it writes', async (t) => {

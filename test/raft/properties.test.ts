@@ -51,10 +51,11 @@ function prioritiesOf(members: readonly string[]): Pick<Configuration, 'prioriti
 }
 
 t.test('entries in blocks are an array that loses its ends, and so are their bytes', async () => {
+  const share = fc.oneof(fc.constantFrom(0, 1), fc.double({ min: 0, max: 1, noNaN: true }));
   const steps = fc.oneof(
     { weight: 3, arbitrary: fc.record({ push: fc.integer({ min: 1, max: 2500 }) }) },
-    { weight: 2, arbitrary: fc.record({ dropFirst: fc.double({ min: 0, max: 1, noNaN: true }) }) },
-    { weight: 1, arbitrary: fc.record({ cutTo: fc.double({ min: 0, max: 1, noNaN: true }) }) },
+    { weight: 2, arbitrary: fc.record({ dropFirst: share }) },
+    { weight: 2, arbitrary: fc.record({ cutTo: share }) },
   );
   fc.assert(
     fc.property(fc.array(steps, { maxLength: 12 }), fc.nat(), (sequence, seed) => {
