@@ -51,7 +51,7 @@ function prioritiesOf(members: readonly string[]): Pick<Configuration, 'prioriti
 }
 
 t.test('entries in blocks are an array that loses its ends, and so are their bytes', async () => {
-  const share = fc.oneof(fc.constantFrom(0, 1), fc.double({ min: 0, max: 1, noNaN: true }));
+  const share = fc.integer({ min: 0, max: 8 }).map((eighths) => eighths / 8);
   const steps = fc.oneof(
     { weight: 3, arbitrary: fc.record({ push: fc.integer({ min: 1, max: 2500 }) }) },
     { weight: 2, arbitrary: fc.record({ dropFirst: share }) },
