@@ -1,5 +1,6 @@
 import type { LogIndex } from '../base/index.js';
 import { leadershipOf } from './configuration.js';
+import { isLeaving } from './membership.js';
 import type { LeaseStamp } from './messages.js';
 import type { Progress } from './progress.js';
 import { hasQuorum, votersOf } from './quorum.js';
@@ -57,7 +58,7 @@ export function promiseWhatIsStored(state: RaftState): void {
 /** Whether a lease may rest on this member's not voting. */
 export function isPromised(state: RaftState): boolean {
   if (state.nowMs >= (state.promisedUntilMs ?? 0)) return false;
-  // Alone it is the leader that it promised to.
+  // Alone it is the leader that it promised to: one that is no voter holds no lease.
   return votersOf(configurationOf(state)).some((voter) => voter !== state.options.self);
 }
 
@@ -67,6 +68,8 @@ export function isPromised(state: RaftState): boolean {
  */
 export function leaseIndex(state: RaftState, nowMs: number): LogIndex | null {
   if (state.role !== 'leader' || state.transfer !== null || state.isLeaseGone) return null;
+  // Whoever is left alone without this leader waits for no promise.
+  if (isLeaving(state)) return null;
   // A new leader does not know what its predecessor committed before its own no-op is (Raft §8).
   if (state.commitIndex < state.termStartIndex) return null;
   const settledIndex = state.configurations.at(-1)?.index ?? 0;
