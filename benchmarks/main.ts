@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { catchUp } from './catch-up.js';
 import { failover } from './failover.js';
+import { handOver } from './hand-over.js';
 import { hungDisk } from './hung-disk.js';
 import { inProcess } from './in-process.js';
 import { members } from './members.js';
@@ -24,6 +25,7 @@ const benchmarks: Readonly<Record<string, (options: BenchmarkOptions) => Promise
   members: () => members(),
   failover: ({ count }) => failover(count ?? 200),
   'hung-disk': ({ count }) => hungDisk(count ?? 50),
+  'hand-over': ({ count }) => handOver(count ?? 200),
   'catch-up': () => catchUp(),
   processes: ({ seconds }) => threeProcesses(seconds),
   'million-keys': () => millionKeys(),
