@@ -1,6 +1,6 @@
 import { assert, type Entry, type LogIndex } from '../base/index.js';
 import { commitTo } from './commit.js';
-import { promiseLease } from './lease.js';
+import { promiseLease, promiseWhatIsStored } from './lease.js';
 import { askForSnapshot } from './lost-state.js';
 import type { AppendRequest, Heartbeat, SnapshotOffer } from './messages.js';
 import { becomeFollower, heardLeader } from './roles.js';
@@ -79,7 +79,9 @@ function storeMissing(state: RaftState, entries: readonly Entry[]): void {
   const first = entries[position];
   if (first === undefined) return;
   if (first.index <= state.log.lastIndex) truncateLog(state, first.index);
+  const { configurations } = state;
   appendToLog(state, position === 0 ? entries : entries.slice(position));
+  if (state.configurations !== configurations) promiseWhatIsStored(state);
 }
 
 function acceptAppend(state: RaftState, request: AppendRequest, matchIndex: LogIndex): void {

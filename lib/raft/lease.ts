@@ -47,6 +47,10 @@ export function promiseAgain(state: RaftState): void {
   if (state.promisedUntilMs === null) promiseWhatIsStored(state);
 }
 
+/**
+ * Also when a configuration is stored here: the leader counts from then on what this member has promised,
+ * and it may have done so before it last started, when nothing here spoke of leases.
+ */
 export function promiseWhatIsStored(state: RaftState): void {
   state.promisedUntilMs ??= 0;
   for (const { configuration } of state.configurations) {

@@ -2,6 +2,7 @@ import { assert, at, type LogIndex, type MemberId } from '../base/index.js';
 import { commitTo } from './commit.js';
 import { follow } from './following.js';
 import type { Input } from './inputs.js';
+import { promiseWhatIsStored } from './lease.js';
 import { firstUsableIndex, keepLogAfter, regainState } from './lost-state.js';
 import type { SnapshotOffer } from './messages.js';
 import { becomeSnapshot, type Progress } from './progress.js';
@@ -138,6 +139,7 @@ export function onSnapshotFetched(
   }
   beginAnewAfter(state, position);
   install(state, snapshotId, position);
+  promiseWhatIsStored(state);
 }
 
 function beginAnewAfter(

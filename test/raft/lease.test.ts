@@ -1,5 +1,5 @@
 import t from 'tap';
-import type { Configuration, Input } from '../../lib/raft/index.js';
+import { type Configuration, encodeConfiguration, type Input } from '../../lib/raft/index.js';
 import { Member, type MemberOptions, TIMING } from './harness.js';
 import {
   accepted,
@@ -11,7 +11,7 @@ import {
   timeoutNow,
   voteRequest,
 } from './messages.js';
-import { configurationOf, lines } from './notation.js';
+import { configurationOf, GROUP, lines, pack } from './notation.js';
 
 /*
  * Leader leases (Thesis §6.4.1). Leases are 100 ms here, and a voter's promise lasts for 110.
@@ -21,6 +21,7 @@ const LEASES: Configuration = {
   ...configurationOf('abc'),
   leadership: { leaderLeaseMs: 100, closeHint: true },
 };
+const LEASES_ENTRY = pack('configuration', 2, 2, encodeConfiguration(LEASES));
 const STAMP = { sentMs: 1000, leaseMs: 100 };
 
 t.test('a lease counts from the moment the heartbeat was sent (schedule C5)', async (t) => {
@@ -187,6 +188,39 @@ t.test('only who has stored the setting promises what outlives its restart', asy
   t.equal(a.leaseIndex(1001), null);
   a.receive(accepted('b', 'a', 2, 2));
   t.equal(a.leaseIndex(1001), 2);
+});
+
+t.test('a promise made before the setting was stored here outlives a restart', async (t) => {
+  const snapshot = {
+    position: { index: 5, term: 2, logTimeMs: 0, configuration: LEASES },
+    reference: { id: 's5', index: 5, term: 2 },
+  };
+  const ways: ((b: Member) => void)[] = [
+    (b) => {
+      b.receive({ ...append('a', 'b', 2, { prev: '1/1' }), entries: [LEASES_ENTRY] });
+    },
+    (b) => {
+      b.receive({
+        ...{ kind: 'snapshotOffer', group: GROUP, from: 'a', to: 'b', term: 2 },
+        snapshot: snapshot.reference,
+      });
+      b.step({ kind: 'snapshotFetched', snapshotId: 's5', position: snapshot.position });
+    },
+  ];
+  for (const store of ways) {
+    const b = new Member('b', { term: 2, log: '1/1', configuration: configurationOf('abc') });
+    b.nowMs = 1000;
+    b.receive({ ...heartbeat('a', 'b', 2), lease: STAMP });
+    b.restart();
+    b.nowMs = 1010;
+    // What a counts of b from now on is what b does not know of any more.
+    store(b);
+    b.finishWrites();
+    b.nowMs = 1099;
+    b.receive({ ...heartbeatReply('a', 'b', 3) });
+    const refused = lines(b.receive(voteRequest('c', 'b', 3, '2/9')));
+    t.ok(refused.includes('send c voteReply term=3 refused'), refused.join());
+  }
 });
 
 t.test('a longer lease is not made of promises for a shorter one', async (t) => {
