@@ -31,7 +31,7 @@ import { successorConfiguration } from './successor-configuration.js';
 
 /** How one member is to go on alone. */
 export interface RecoveryOptions {
-  /** Of a node that is stopped: ERR_LOCKED where it runs. Closed on return. */
+  /** Of a node that is stopped: ERR_LOCKED where it runs. Closed on return, where it could be opened. */
   readonly storage: StorageEngine;
   /** False: nothing is changed, and what would be done is told. */
   readonly force: boolean;
@@ -77,8 +77,9 @@ export async function recoverMember(
   { storage, force }: RecoveryOptions,
   { random, ...context }: StorageContext & { readonly random: Random },
 ): Promise<MemberRecovery> {
+  // What refuses to open is left alone: another node may be using it.
+  const stored = await storage.open(context);
   try {
-    const stored = await storage.open(context);
     if (stored === null) throw wrong('the storage holds no data');
     const { nodeId, clusterId, formerClusterId } = stored;
     if (clusterId === null) throw wrong(`${nodeId} belongs to no cluster yet`);

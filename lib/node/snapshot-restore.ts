@@ -18,7 +18,7 @@ import { successorConfiguration } from './successor-configuration.js';
 /** What one member of a new cluster is made of. */
 export interface RestoreOptions {
   readonly snapshot: SavedSnapshot;
-  /** New: ERR_CONFIG where anything was ever stored. Closed on return. */
+  /** New: ERR_CONFIG where anything was ever stored. Closed on return, where it could be opened. */
   readonly storage: StorageEngine;
   /** This member; one of `members`. */
   readonly id: NodeId;
@@ -66,8 +66,10 @@ export async function restoreSnapshot(
   const { storage, id, snapshot } = options;
   const plan = planOf(options);
   const { clusterId, incarnation, configuration } = plan;
+  // What refuses to open is left alone: another node may be using it.
+  const stored = await storage.open(context);
   try {
-    if ((await storage.open(context)) !== null) {
+    if (stored !== null) {
       throw wrong('the storage holds data already; restore into one that is new');
     }
     await storage.initialise({ nodeId: id, incarnation, clusterId: null });

@@ -169,6 +169,23 @@ t.test(
   },
 );
 
+t.test('storage that a node of this process uses is refused, and left to it', async (t) => {
+  const { world, saved } = await savedWorld();
+  const storage = memoryStorage({ disk: world.disk('n1') });
+  const kv = await world.openStore('n1', { members: ['n1'], storage });
+  await world.run(kv.put('k', '1'));
+  const offline = [
+    () => recoverMember({ storage, force: true }, context(world)),
+    () =>
+      restoreSnapshot({ snapshot: saved, storage, id: 'n1', members: { n1: '' } }, context(world)),
+  ];
+  for (const begin of offline) {
+    t.match(await world.run(failureOf(begin())), { code: 'ERR_CONFIG', reason: /another node/ });
+    await world.run(kv.put('k', '2'));
+  }
+  await world.run(kv.close());
+});
+
 t.test('every group of a node goes on alone', async (t) => {
   const world = new World();
   const hosts = [];
