@@ -55,7 +55,9 @@ export interface ReadOptions extends CallOptions {
    * With `stale`: the read sees everything that was acknowledged more than so many milliseconds before
    * the node answers; from 1 on. A node that cannot be sure of that asks the leader, as a linearizable
    * read does, and remembers the moment when it asked: reads after that are answered at once while they
-   * allow as much. Without a leader it waits for one, until the call times out (ERR_NO_LEADER).
+   * allow as much. The read that asks is a linearizable one: should the answer take longer than that, it
+   * sees what was acknowledged before it began. Without a leader it waits for one, until the call times
+   * out (ERR_NO_LEADER).
    */
   readonly maxStalenessMs?: number | undefined;
 }

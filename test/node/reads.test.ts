@@ -180,6 +180,22 @@ t.test(
   },
 );
 
+t.test('a read that asks for longer than it may be stale is linearizable', async (t) => {
+  const { group, time, deliver, settle } = await rig({
+    ask: async () => {
+      await new Promise<void>((done) => time.clock.after(200, done));
+      return { kind: 'readIndex', index: 2 };
+    },
+  });
+  await deliver(append(MEMBERS.b, 2, [1, 1], ['x'], 2));
+  const read = group.calls.readBarrier({}, () => group.stalenessMs() <= 50);
+  await time.elapse(200);
+  await settle();
+  t.equal(await read, 2, 'or nobody far from the leader could ever read so');
+  t.equal(Math.round(group.stalenessMs()), 200);
+  await group.close(null);
+});
+
 t.test('a leader that was deposed without knowing vouches for nothing', async (t) => {
   const world = new World({ members: ['n1', 'n2', 'n3', 'n4', 'n5'] });
   const stores = await world.openAll();
