@@ -7,6 +7,8 @@ import { UsageError } from '../cli/usage-error.js';
 import { type Command, DONE, type Output, USAGE } from './command.js';
 
 const DATA_DIR: Flag = { name: 'data-dir', value: 'DIR', help: 'of a node that is stopped' };
+/** A file that is in every data directory. */
+const FORMAT = 'FORMAT';
 const STORAGE: Flag = { name: 'storage', value: 'ENGINE', help: 'of the directory: level' };
 
 /** Commands that work on files, and ask no cluster. */
@@ -83,7 +85,8 @@ async function restore(wish: RestoreWish, out: Output): Promise<number> {
 }
 
 async function recover(directory: string, force: boolean, out: Output): Promise<number> {
-  if ((await namesIn(directory)).length === 0) throw wrong(`${directory} holds no data`);
+  // Opening one that is no data directory would make it one.
+  if (!(await namesIn(directory)).includes(FORMAT)) throw wrong(`${directory} holds no data`);
   const recovery = await recoverMember({ storage: levelStorage(directory), force });
   out.line(described(recovery, directory), { directory, ...recovery });
   if (recovery.isDone) return DONE;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'tap';
 import { connect } from '../../lib/client/index.js';
@@ -101,6 +101,13 @@ test('one of three goes on alone, and the other two do no harm when they come ba
   t.match({ isDone, groups }, { isDone: true, groups: [{ removed: ['n1', 'n2'] }] });
   t.not(clusterId, former);
   t.match(await recover(['--force']), { code: 2, stderr: /needs no recovery/ });
+
+  const other = join(members.folder, 'other');
+  mkdirSync(other);
+  writeFileSync(join(other, 'mine.txt'), 'no data of a node');
+  const stray = await run(KVCTL, ['member', 'recover', '--data-dir', other]);
+  t.match(stray, { code: 2, stderr: /holds no data/ });
+  t.same(readdirSync(other), ['mine.txt'], 'and none is made there');
 
   // The same command line as ever; and two with empty directories, who join.
   await members.start('n3');
