@@ -99,15 +99,16 @@ function planOf({
 }: RestoreOptions): RestorePlan {
   const listed = Object.entries(members).sort(([a], [b]) => (a < b ? -1 : 1));
   for (const [member] of listed) validateName('the member id', member);
-  if (members[id] === undefined) {
+  if (!Object.hasOwn(members, id)) {
     throw wrong(`${id} is not among the members ${listed.map(([member]) => member).join(', ')}`);
   }
   const clusterId = derivedId(['cluster', snapshot.digest, token, ...listed.flat()]);
   const incarnationOf = (member: NodeId): Incarnation =>
     derivedId(['incarnation', clusterId, member]);
+  const clients = new Map(Object.entries(clientAddresses));
   const addresses = new Map(
     listed.map(([member, peer]) => {
-      const client = clientAddresses[member] ?? null;
+      const client = clients.get(member) ?? null;
       return [memberId(member, incarnationOf(member)), { peer, client }];
     }),
   );
@@ -128,6 +129,7 @@ async function fill(
   try {
     for (let offset = 0; offset < sizeBytes; ) {
       const chunk = await snapshot.read(offset, COPY_BYTES);
+      if (chunk.length === 0) throw cutShort(offset, sizeBytes);
       await writer.write(chunk);
       offset += chunk.length;
     }
@@ -137,6 +139,11 @@ async function fill(
   }
   await log.open();
   await log.reset(index, term);
+}
+
+function cutShort(offset: number, sizeBytes: number): QuorateError {
+  const message = `the snapshot ends after ${offset} bytes; it says that it has ${sizeBytes}`;
+  return new QuorateError('ERR_CORRUPT', { message });
 }
 
 function wrong(message: string): QuorateError {

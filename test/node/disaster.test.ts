@@ -314,8 +314,10 @@ t.test(
     ];
     t.equal(new Set(different.map((ids) => ids.split(' ')[0])).size, different.length);
     t.equal(new Set(different.map((ids) => ids.split(' ')[1])).size, different.length);
-    const wrong = await world.run(failureOf(made({ id: 'n7' })));
-    t.match(wrong, { code: 'ERR_CONFIG', reason: 'n7 is not among the members n1, n2' });
+    for (const id of ['n7', 'constructor']) {
+      const wrong = await world.run(failureOf(made({ id })));
+      t.match(wrong, { code: 'ERR_CONFIG', reason: `${id} is not among the members n1, n2` });
+    }
   },
 );
 
@@ -326,6 +328,15 @@ t.test('a restore takes only storage that is new', async (t) => {
   const kv = await world.openStore('n1');
   t.equal(kv.status().appliedIndex, saved.description.index);
   await world.run(kv.close());
+});
+
+t.test('a snapshot that holds less than it says is not restored', async (t) => {
+  const { world, saved } = await savedWorld();
+  const read = async (offset: number, maxBytes: number): Promise<Uint8Array> =>
+    (await saved.read(0, 100)).subarray(offset, offset + maxBytes);
+  const short = await world.run(failureOf(restore(world, { ...saved, read }, 'n1')));
+  t.match(short, { code: 'ERR_CORRUPT', message: /ends after 100 bytes/ });
+  t.match(await failureOf(world.openStore('n1')), { code: 'ERR_CORRUPT' });
 });
 
 t.test('a restore that was cut short at any write is never started from', async (t) => {
