@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok, rejects } from 'node:assert/strict';
-import { cpSync, existsSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { encodeUtf8, packEntries, QuorateError } from '../../lib/base/index.js';
@@ -89,6 +89,7 @@ t.test('a recovery ends the log with this member alone, in a term of its own', a
 
 t.test('a dry run, and one that is refused, change no file of the data', async () => {
   const directory = await directoryOfThree();
+  const before = filesOf(directory);
   const told = await recoverMember({ storage: levelStorage(directory), force: false }, context());
   deepEqual(told, {
     nodeId: 'n3',
@@ -108,6 +109,8 @@ t.test('a dry run, and one that is refused, change no file of the data', async (
   const identity = { nodeId: 'n3', incarnation: INCARNATIONS[2]!, clusterId: FORMER };
   await running.initialise(identity);
   await running.close();
+  ok([...before.keys()].some((path) => path.startsWith('identity')));
+  deepEqual(filesOf(directory), before);
 });
 
 t.test('a restore cut short at any call is never started from', async (t) => {
@@ -167,6 +170,14 @@ async function directoryOfThree(): Promise<string> {
   ]);
   await storage.close();
   return directory;
+}
+
+/** Every file but those of LevelDB, which writes when it is opened, and what is in it. */
+function filesOf(directory: string): ReadonlyMap<string, string> {
+  const names = readdirSync(directory, { recursive: true, encoding: 'utf8' }).sort();
+  const paths = names.filter((name) => !/^(log|LOCK)/.test(name));
+  const files = paths.filter((path) => statSync(join(directory, path)).isFile());
+  return new Map(files.map((path) => [path, readFileSync(join(directory, path), 'hex')]));
 }
 
 async function savedOfFive(): Promise<SavedSnapshot> {
