@@ -4,8 +4,9 @@ import { Link } from '../../lib/link/index.js';
 import { silentLogger } from '../../lib/observe/index.js';
 import type { KVStore } from '../../lib/store/index.js';
 import { SeededRandom } from '../../lib/testing/index.js';
-import { decodeProbe, encodeProbe, type Probe } from '../../lib/wire/index.js';
+import { decodeProbe, encodeProbe, type Probe, unpackLinkFrame } from '../../lib/wire/index.js';
 import { memoryStorage } from '../../storage/memory/index.js';
+import type { FrameInFlight } from '../../transports/memory/index.js';
 import { failureOf, World } from './world.js';
 
 /*
@@ -121,6 +122,44 @@ test('the leader asks a namesake five times a second, and no stranger', async (t
   await namesake.close();
   await n4.close();
   for (const kv of [leader, other]) await world.run(kv.close());
+  t.same(world.unexpected, []);
+});
+
+test('what is only too early waits: a leader without a decision of its own, or one that hands over', async (t) => {
+  const world = new World();
+  const stores = await world.openAll();
+  const first = await world.leaderOf(stores);
+  const others = stores.filter((kv) => kv !== first);
+  // Entries do not get through, so that the next leader has decided nothing.
+  const drop = ({ lane, bytes }: FrameInFlight): boolean =>
+    lane === 'bulk' && unpackLinkFrame(bytes).channel === 'raft';
+  world.network.setFaults({ drop });
+  await world.crash(first);
+  const leader = await world.leaderOf(others);
+  const n4 = await Stranger.open(world, 'n4');
+  await world.run(n4.ask(leader.id, {}));
+  await world.elapse(60);
+  t.equal(leader.status().role, 'leader');
+  t.notMatch(roles(leader), 'n4');
+  world.network.setFaults({});
+  await world.until(() => roles(leader).includes('n4:learner'));
+  await n4.close();
+  // Who is told to stand hears of it late.
+  const other = others.find((kv) => kv !== leader)!;
+  world.network.setFaults({ drop: 1 }, { to: other.id });
+  const handed = Promise.allSettled([leader.transferLeadership(other.id)]);
+  const n5 = await Stranger.open(world, 'n5');
+  await world.run(n5.ask(leader.id, {}));
+  await world.elapse(60);
+  world.network.setFaults({}, { to: other.id });
+  await world.run(handed);
+  await world.until(() => roles(other).includes('n5:learner'));
+  t.same(
+    world.lines.filter(({ fields }) => fields['event'] === 'node.notAdmitted'),
+    [],
+  );
+  await n5.close();
+  for (const kv of others) await world.run(kv.close());
   t.same(world.unexpected, []);
 });
 
