@@ -3,7 +3,7 @@ import { QuorateError } from '../../lib/base/index.js';
 import { type ClientOptions, connectWith } from '../../lib/client/connect.js';
 import { Endpoints } from '../../lib/client/endpoints.js';
 import { FunctionLogger, type LogLine } from '../../lib/observe/index.js';
-import { type KVStore, utf8 } from '../../lib/store/index.js';
+import { type KVStore, saveSnapshot, utf8 } from '../../lib/store/index.js';
 import { SeededRandom } from '../../lib/testing/seeded-random.js';
 import { VirtualClock } from '../../lib/testing/virtual-clock.js';
 import { encodeServerFrame } from '../../lib/wire/index.js';
@@ -385,6 +385,27 @@ t.test('the pages of a listing come from the server that holds its view', async 
 
   const half = await within(clock, () => store.page({ limit: 1, from: 'a' }));
   t.equal(half.cursor, null, 'b:1 is preferred now and is empty');
+});
+
+t.test('a save whose server goes away is begun anew at another one', async (t) => {
+  const { store, servers, backend, clock } = await connected(['a:1', 'b:1']);
+  const other = new ServedBackend();
+  servers.serve('b:1', other);
+  backend.parts = [Uint8Array.of(1), Uint8Array.of(2)];
+  other.parts = [Uint8Array.of(3), Uint8Array.of(4)];
+  const saved: string[] = [];
+  const saving = saveSnapshot(store, {
+    create: async (_, draft) => ({
+      write: async (chunk) => {
+        saved.push(chunk.join());
+        servers.cut('a:1', { refuse: true });
+      },
+      commit: async () => ({ ...draft, id: 's', sizeBytes: 2 }),
+      abort: async () => {},
+    }),
+  });
+  t.match(await within(clock, () => saving), { sizeBytes: 2 });
+  t.same(saved, ['1', '3', '4']);
 });
 
 t.test('ending a listing early never waits for a server that is gone', async (t) => {
