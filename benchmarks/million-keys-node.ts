@@ -41,8 +41,12 @@ async function fill(folder: string): Promise<void> {
   const steady = new SteadyPuts(STEADY_RATE, (n) => kv.put(keyOf(n * 31), VALUE));
   const latest = (): (typeof taken)[number] | undefined => taken.at(-1);
   // The one that the load began may still be under way: the next has begun beside the steady load.
-  while (taken.length < before + 2) await sleep(50);
-  const sizeBefore = await sizeOf(folder);
+  let largest: DiskUse = { logBytes: 0, otherBytes: 0 };
+  while (taken.length < before + 2) {
+    const use = await diskUse(folder);
+    if (sumOf(use) > sumOf(largest)) largest = use;
+    await sleep(50);
+  }
   const quietMs = performance.now();
   await sleep(QUIET_MS);
   const quietEndMs = performance.now();
@@ -58,9 +62,10 @@ async function fill(folder: string): Promise<void> {
   puts(steady, quietMs, quietEndMs);
   memory();
   await sleep(SETTLE_MS);
-  row('disk', `${mib(sizeBefore)} before compaction`, `${mib(await sizeOf(folder))} after`);
+  disk('disk before compaction, at most', largest);
+  disk('disk after compaction', await diskUse(folder));
   await kv.close();
-  row('disk after close', mib(await sizeOf(folder)));
+  disk('disk after close', await diskUse(folder));
 }
 
 async function restart(folder: string): Promise<void> {
@@ -120,15 +125,34 @@ function memory(): void {
   row('memory', `resident ${mib(rss)}`, `heap ${mib(heapUsed)}`, `buffers ${mib(arrayBuffers)}`);
 }
 
-async function sizeOf(path: string): Promise<number> {
-  let bytes = 0;
-  for (const entry of await readdir(path, { withFileTypes: true, recursive: true })) {
+interface DiskUse {
+  /** Of LevelDB. */
+  readonly logBytes: number;
+  /** Of snapshots, mostly. */
+  readonly otherBytes: number;
+}
+
+function sumOf({ logBytes, otherBytes }: DiskUse): number {
+  return logBytes + otherBytes;
+}
+
+function disk(what: string, use: DiskUse): void {
+  const cells = [`log ${mib(use.logBytes)}`, `snapshots ${mib(use.otherBytes)}`];
+  row(what, mib(sumOf(use)), ...cells);
+}
+
+async function diskUse(folder: string): Promise<DiskUse> {
+  const log = join(folder, 'log');
+  let logBytes = 0;
+  let otherBytes = 0;
+  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
     if (!entry.isFile()) continue;
     // LevelDB and the snapshots remove files meanwhile.
     const found = await stat(join(entry.parentPath, entry.name)).catch(() => null);
-    bytes += found?.size ?? 0;
+    if (entry.parentPath === log) logBytes += found?.size ?? 0;
+    else otherBytes += found?.size ?? 0;
   }
-  return bytes;
+  return { logBytes, otherBytes };
 }
 
 const [part = '', folder = ''] = process.argv.slice(2);
