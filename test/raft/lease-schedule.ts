@@ -15,14 +15,16 @@ export interface LeaseSightings {
   transfers: number;
   /** How often leases were switched on, and off. */
   switches: number;
+  /** Voters that somebody began to remove, leaders among them, while a lease went on. */
+  removals: number;
 }
 
 const TIMING = { heartbeatTicks: 1, electionMinTicks: 2, electionMaxTicks: 6 };
 
 /**
  * Members whose clocks run apart, and leaders that lose the others while they hold a lease: cut off,
- * stopped, or told to hand over. The rest would elect another at the first moment, restart, and decide
- * things. At every moment a lease is asked for all that was decided anywhere until then.
+ * stopped, told to hand over, or removed. The rest would elect another at the first moment, restart, and
+ * decide things. At every moment a lease is asked for all that was decided anywhere until then.
  */
 export class LeaseSchedule {
   readonly #chance: SeededRandom;
@@ -35,6 +37,7 @@ export class LeaseSchedule {
     successions: 0,
     transfers: 0,
     switches: 0,
+    removals: 0,
   };
   #leaseMs: number;
   #decidedIndex = 0;
@@ -43,7 +46,7 @@ export class LeaseSchedule {
   /** The fastest clock runs at `1 + clockBound` of the slowest. */
   constructor(seed: string, clockBound: number) {
     this.#chance = new SeededRandom(seed);
-    const ids = at(['abc', 'abcd', 'abcde'], this.#chance.below(3));
+    const ids = at(['ab', 'abc', 'abcd', 'abcde'], this.#chance.below(4));
     this.#leaseMs = 20 + this.#chance.below(200);
     const leadership = this.#chance.chance(0.7) ? this.#someLease() : undefined;
     const configuration = { ...configurationOf(ids), leadership };
@@ -102,6 +105,7 @@ export class LeaseSchedule {
     const leader = this.#leader();
     if (leader === undefined) return;
     const { id } = leader;
+    if (this.#chance.chance(0.2)) this.#remove(leader);
     if (this.#chance.chance(0.2)) {
       this.#seen.transfers += 1;
       this.#cluster.step(id, { kind: 'transferLeadership', transferId: 1, to: null });
@@ -112,6 +116,20 @@ export class LeaseSchedule {
       // Who starts again has forgotten whom it follows, and what it promised.
       if (this.#chance.chance(0.4)) this.#cluster.restart(other);
       this.#cluster.step(other, { kind: 'peerLost', member: id, saidGoodbye: false });
+    }
+  }
+
+  /** Begins to remove a voter, and comes as far with it as chance wants. */
+  #remove({ id, status }: Member): void {
+    const voters = status.configuration.incoming;
+    if (voters.length === 1) return;
+    this.#seen.removals += 1;
+    const member = this.#chance.chance(0.5) ? id : at(voters, this.#chance.below(voters.length));
+    const change = { kind: 'remove', member } as const;
+    this.#cluster.step(id, { kind: 'changeMembership', changeId: 1, change, expect: null });
+    for (let left = this.#chance.below(8); left > 0; left -= 1) {
+      this.#cluster.perform(id, this.#cluster.member(id).propose(1, 'x'));
+      this.#cluster.deliver(() => this.#chance.chance(0.9));
     }
   }
 
