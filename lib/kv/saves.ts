@@ -96,6 +96,8 @@ export class OpenSaves {
       this.#drop(save);
       throw error;
     }
+    // Dropped while it was read: its end is where it was left, and not that of the state.
+    if (!this.#saves.has(save.id)) throw gone();
     save.isReading = false;
     save.usedMs = this.#options.clock.now();
     const { maxPartBytes } = this.#options;
@@ -106,8 +108,6 @@ export class OpenSaves {
       this.#drop(save);
       return { ...save.state, content, cursor: null };
     }
-    // Dropped while it was read: what comes next would be refused, so this is the time to say it.
-    if (!this.#saves.has(save.id)) throw gone();
     return { ...save.state, content, cursor: this.#cursor(save) };
   }
 

@@ -1,7 +1,9 @@
 import { deepEqual, equal, ok, rejects } from 'node:assert/strict';
 import t from 'tap';
-import { QuorateError } from '../../lib/base/index.js';
+import { encodeUtf8, QuorateError } from '../../lib/base/index.js';
 import type { SnapshotDraft, SnapshotSink } from '../../lib/interfaces/index.js';
+import { KVStateMachine } from '../../lib/kv/kv-state-machine.js';
+import { COMMAND_VERSION, encodeCommand } from '../../lib/kv/machine/index.js';
 import { OpenSaves } from '../../lib/kv/saves.js';
 import { createKVStore, type SavedPart, saveSnapshot, utf8 } from '../../lib/store/index.js';
 import { VirtualClock } from '../../lib/testing/index.js';
@@ -144,6 +146,23 @@ t.test('closing releases every state, and a state that fails is released', async
   equal(held.isReleased, true);
   equal(saves.size, 0);
 });
+
+t.test(
+  'a state that is dropped while it is read does not pass for one that ends there',
+  async () => {
+    const machine = new KVStateMachine();
+    for (let index = 1; index <= 40; index += 1) {
+      const key = encodeUtf8(`k${index}`);
+      const put = { kind: 'put', key, value: new Uint8Array(10_000), condition: null } as const;
+      const command = encodeCommand(put);
+      machine.apply([{ index, term: 1, logTimeMs: 0, commandVersion: COMMAND_VERSION, command }]);
+    }
+    const saves = new OpenSaves({ clock: new VirtualClock(), maxPartBytes: 1e6, instance: 'i' });
+    const part = saves.begin(STATE, machine.snapshot());
+    saves.close();
+    await rejects(part, { code: 'ERR_COMPACTED' });
+  },
+);
 
 const STATE = {
   group: 'g',
