@@ -19,11 +19,15 @@ export interface AdmissionOptions {
   readonly isSilent: (member: MemberId) => boolean;
   /** Leader: nodes that are heard under another incarnation than the member's. */
   readonly replaced: () => readonly NodeId[];
+  /** Whom this node asks to be let in again, where what let it in may have come to nothing. */
+  readonly toBeAsked: () => readonly NodeId[];
   readonly probe: (node: NodeId) => Promise<Probe>;
 }
 
 /** Between two attempts at the same. */
 const AGAIN_MS = 200;
+/** Between two times that a node asks to be let in that has a log already. */
+const ASK_AGAIN_MS = 1000;
 
 /**
  * How a node gets into a group that exists, seen from both sides. A member that is asked by a new node
@@ -38,12 +42,13 @@ export class Admission {
   readonly #toldWaiting = new Map<NodeId, MemberId>();
   #isPromoting = false;
   #againMs = 0;
+  #askAgainMs = 0;
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
   }
 
-  /** A node without a log has asked who is here. */
+  /** A node that is no member, as far as it knows, has asked who is here. */
   consider(probe: Probe): void {
     const member = memberId(probe.nodeId, probe.incarnation);
     if (!this.#isWanted(member, probe) || this.#admitting.has(member)) return;
@@ -61,6 +66,14 @@ export class Admission {
     this.#againMs = clock.now() + AGAIN_MS;
     if (!this.#isPromoting && this.#isToBeVoter()) this.#promote();
     for (const node of replaced()) this.#ask(node);
+    if (clock.now() >= this.#askAgainMs) this.#askToBeLetIn();
+  }
+
+  /** A member that is asked considers who asks. */
+  #askToBeLetIn(): void {
+    const { clock, toBeAsked } = this.#options;
+    this.#askAgainMs = clock.now() + ASK_AGAIN_MS;
+    for (const node of toBeAsked()) this.#ask(node);
   }
 
   /** Who answers is considered like one that asked. */
@@ -83,11 +96,12 @@ export class Admission {
   }
 
   #isWanted(member: MemberId, probe: Probe): boolean {
-    const { configuration, clusterName, readmit, isSilent } = this.#options;
+    const { configuration, clusterName, readmit, isSilent, changes } = this.#options;
     const current = configuration();
     const members = membersOf(current);
-    if (probe.hasLog || probe.clusterName !== clusterName || members.includes(member)) return false;
+    if (probe.clusterName !== clusterName || members.includes(member)) return false;
     if (probe.clusterId !== null && probe.clusterId !== current.clusterId) return false;
+    if (!changes.mayBeLetIn(probe)) return false;
     const old = otherIncarnation(current, member);
     if (old === null) return probe.joins;
     // One that lives is not replaced by another of the same name.

@@ -1,5 +1,5 @@
 import type { LogIndex, MemberId, QuorateError } from '../base/index.js';
-import { type Configuration, membersOf, type Raft } from '../raft/index.js';
+import { membersOf, type Raft } from '../raft/index.js';
 import { Applier } from './applier.js';
 import { storageFailed } from './faults.js';
 import { GroupCalls } from './group-calls.js';
@@ -53,7 +53,7 @@ export function groupParts(options: GroupOptions, found: FoundGroup, core: Group
     group,
     clock,
     leader,
-    isRemoved: () => isRemoved(raft().status().configuration, self),
+    isRemoved: () => isRemoved(raft(), self),
     appliedIndex,
     onWork: () => inbox.schedule(),
   });
@@ -90,8 +90,8 @@ export function groupParts(options: GroupOptions, found: FoundGroup, core: Group
   return { disk, applier, snapshots, calls, transfers, changes, news: new GroupNews(options) };
 }
 
-/** A node that was never a member knows of none. */
-function isRemoved(configuration: Configuration, self: MemberId): boolean {
-  const members = membersOf(configuration);
-  return members.length > 0 && !members.includes(self);
+/** A node that was never a member knows of none, or has yet to receive the entry that makes it one. */
+function isRemoved(raft: Raft, self: MemberId): boolean {
+  const members = membersOf(raft.status().configuration);
+  return members.length > 0 && !members.includes(self) && raft.undecidedAdmission === null;
 }

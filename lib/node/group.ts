@@ -10,6 +10,7 @@ import {
 import {
   type Configuration,
   type Effect,
+  type EntryName,
   type Input,
   type Message,
   Raft,
@@ -129,6 +130,16 @@ export class Group {
   /** Whether this member waits for a leader's snapshot, and knows nothing of what was applied before. */
   get lacksState(): boolean {
     return this.#raft.lacksState;
+  }
+
+  /** By which entry this member is a learner, where that may come to nothing; null where it is not, or is new. */
+  get undecidedAdmission(): EntryName | null {
+    return this.isNew ? null : this.#raft.undecidedAdmission;
+  }
+
+  /** Whether that entry is known here to be none that will ever be decided. */
+  isOvertaken(entry: EntryName): boolean {
+    return this.#raft.isOvertaken(entry);
   }
 
   /** Whether anything was ever stored or promised here. Term 1 alone is a founding that did not end. */

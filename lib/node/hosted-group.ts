@@ -55,6 +55,7 @@ export class HostedGroup {
       calls: group.calls,
       submit: (change, expect, wait) => group.changes.change(change, expect, wait),
       configuration,
+      isOvertaken: (entry) => group.isOvertaken(entry),
       introduce: links === null ? null : (node, address) => this.#introduce(node, address),
     });
     this.#admission = new Admission({
@@ -68,6 +69,7 @@ export class HostedGroup {
       configuration,
       isSilent: (member) => this.#isSilent(member),
       replaced: () => this.#replaced(),
+      toBeAsked: () => this.#toBeAsked(),
       probe: (node) => this.#probe(node),
     });
     this.#ownAddress = new OwnAddress({
@@ -101,6 +103,7 @@ export class HostedGroup {
       clusterId,
       clusterName,
       hasLog: !this.group.isNew,
+      undecided: this.group.undecidedAdmission,
       members: [...members].map(([id, address]) => ({ id, address: address || ownAddress(id) })),
       clientAddress,
       joins: join !== null,
@@ -128,6 +131,18 @@ export class HostedGroup {
     const { id, members, join } = settings;
     const asked = join === null ? [...members.keys()] : (links?.seeds ?? []);
     return asked.filter((node) => node !== id);
+  }
+
+  /**
+   * Whom a node asks to be let in that holds a log and is no member for sure: the leader that was to let it
+   * in may have crashed before that was decided, and nobody else knows of it.
+   */
+  #toBeAsked(): readonly NodeId[] {
+    const { leader, configuration } = this.group.status();
+    if (leader !== null || this.group.undecidedAdmission === null) return [];
+    const { id } = this.#options.settings;
+    const members = membersOf(configuration).map(nodeIdOf);
+    return [...new Set([...members, ...this.#others()])].filter((node) => node !== id);
   }
 
   async #probe(node: NodeId): Promise<Probe> {

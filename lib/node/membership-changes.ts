@@ -18,6 +18,7 @@ import type {
 } from '../interfaces/index.js';
 import {
   type Configuration,
+  type EntryName,
   type LeadershipChange,
   type LeadershipSettings,
   leadershipOf,
@@ -44,6 +45,8 @@ export interface MembershipChangesOptions {
   ) => Promise<void>;
   /** The configuration in force on this node. */
   readonly configuration: () => Configuration;
+  /** Whether an entry is known here to be none that will ever be decided. */
+  readonly isOvertaken: (entry: EntryName) => boolean;
   /** Asks a node, wherever it is, who it is. Null where there are no peers. */
   readonly introduce: ((id: NodeId, address: string | null) => Promise<Probe>) | null;
 }
@@ -160,6 +163,18 @@ export class MembershipChanges implements Membership {
     await this.#change(change, {}, this.#deadline({}));
   }
 
+  /**
+   * Whether nobody has ever let that node in: it is new; or it holds what a leader sent that crashed before
+   * the node's entry was decided, and by what is decided here that entry never will be. Its log is then
+   * a follower's like any other, whose end the next leader overwrites.
+   */
+  mayBeLetIn({ hasLog, clusterId, undecided }: Probe): boolean {
+    if (!hasLog) return true;
+    const { configuration, isOvertaken } = this.#options;
+    if (undecided === null || clusterId !== configuration().clusterId) return false;
+    return undecided.index === 0 || isOvertaken(undecided);
+  }
+
   /** Of two incarnations that learn, the one that does not answer to the name any more. */
   async #earlier(
     id: NodeId,
@@ -173,7 +188,7 @@ export class MembershipChanges implements Membership {
 
   async #addLearner(id: NodeId, options: MemberAddressOptions, wait: Deadline): Promise<MemberId> {
     const probe = await this.#introduce(id, options.peerAddress ?? null, wait);
-    if (probe.hasLog) throw notMember(id, 'holds a log already and cannot be added');
+    if (!this.mayBeLetIn(probe)) throw notMember(id, 'holds a log already and cannot be added');
     return await this.#propose(probe, options.peerAddress ?? this.#addressOf(probe), options, wait);
   }
 

@@ -9,7 +9,7 @@ import {
   type PlacedConfiguration,
   type RaftState,
 } from './state.js';
-import type { Configuration } from './types.js';
+import type { Configuration, EntryName } from './types.js';
 
 /** A configuration takes effect when it is appended, not when it is committed (Raft §6). */
 export function noteAppended(state: RaftState, entries: readonly Entry[]): void {
@@ -68,6 +68,37 @@ export function mayLead(state: RaftState): boolean {
 export function isLeaving(state: RaftState): boolean {
   const { index, configuration } = inForce(state);
   return index <= state.commitIndex && !isVoter(configuration, state.options.self);
+}
+
+/**
+ * The entry that makes this member a learner, where it cannot know yet that it is decided; index 0 where it
+ * holds a log that does not name it. Null for all others: who was let in once is let in again by users only.
+ */
+export function undecidedAdmission(state: RaftState): EntryName | null {
+  const { options, configurations, commitIndex, log } = state;
+  const { self } = options;
+  if (state.lacksState || state.wasMember) return null;
+  const named = configurations.filter(({ configuration }) =>
+    membersOf(configuration).includes(self),
+  );
+  if (named.some(({ configuration }) => isVoter(configuration, self))) return null;
+  const index = named[0]?.index ?? 0;
+  if (index === 0) return { index: 0, term: 0 };
+  if (index <= commitIndex) return null;
+  const term = log.termAt(index);
+  assert(term !== null, 'what is not committed is held');
+  return { index, term };
+}
+
+/**
+ * Whether an entry can never be decided, by what is decided here. Once true it stays so, wherever it was
+ * asked: at that index stands another, or what is decided before it is of a later term, and terms never go
+ * back along a log. False for what cannot be told (any more).
+ */
+export function isOvertaken({ commitIndex, log }: RaftState, { index, term }: EntryName): boolean {
+  if (index > commitIndex) return (log.termAt(commitIndex) ?? 0) > term;
+  const held = log.termAt(index);
+  return held !== null && held !== term;
 }
 
 /** The last configuration that is committed, and all that follow it. */

@@ -21,7 +21,7 @@ import { onHeartbeatReply, onPeerLost, tickLeader } from './leading.js';
 import { isPromised, leaseIndex, promiseAgain } from './lease.js';
 import { RaftLog } from './log.js';
 import { onSnapshotNeeded } from './lost-state.js';
-import { placedConfigurations } from './membership.js';
+import { isOvertaken, placedConfigurations, undecidedAdmission } from './membership.js';
 import {
   leaveJoint,
   onChangeLeadership,
@@ -44,7 +44,7 @@ import {
 import { configurationOf, type DurablePromise, emit, type RaftState } from './state.js';
 import type { RaftStatus } from './status.js';
 import { advanceTransfer, onTimeoutNow, onTransfer, resign } from './transfer.js';
-import type { SnapshotPosition } from './types.js';
+import type { EntryName, SnapshotPosition } from './types.js';
 import { completeWrites, flushWrites, stillHolds } from './writes.js';
 
 /**
@@ -128,6 +128,16 @@ export class Raft {
   /** Whether it waits for a snapshot of a leader, and takes no part in decisions. */
   get lacksState(): boolean {
     return this.#state.lacksState;
+  }
+
+  /** By which entry it is a learner, where that may come to nothing. Null where it is not, or is no more. */
+  get undecidedAdmission(): EntryName | null {
+    return undecidedAdmission(this.#state);
+  }
+
+  /** Whether that entry is known here to be none that will ever be decided. */
+  isOvertaken(entry: EntryName): boolean {
+    return isOvertaken(this.#state, entry);
   }
 
   /** What a snapshot of the state machine says of itself, taken now: as of `appliedIndex`. */
@@ -314,6 +324,7 @@ function initialState(options: RaftOptions): RaftState {
       { index: compacted.index, configuration: configuration ?? NO_CONFIGURATION },
       ...placedConfigurations(entries),
     ],
+    wasMember: false,
     electionElapsedTicks: 0,
     electionTimeoutTicks:
       timing.electionMinTicks +

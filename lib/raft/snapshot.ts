@@ -6,6 +6,7 @@ import { promiseWhatIsStored } from './lease.js';
 import { firstUsableIndex, keepLogAfter, regainState } from './lost-state.js';
 import type { SnapshotOffer } from './messages.js';
 import { becomeSnapshot, type Progress } from './progress.js';
+import { membersOf } from './quorum.js';
 import { configurationOf, emit, type RaftState } from './state.js';
 import type { SnapshotPosition, SnapshotReference } from './types.js';
 import { afterWrite, resetLog } from './writes.js';
@@ -188,6 +189,13 @@ function acceptUpTo(state: RaftState, matchIndex: LogIndex): void {
 function compactTo(state: RaftState, index: LogIndex): void {
   if (index < state.log.firstIndex) return;
   state.log.compactTo(index);
-  const inForce = state.configurations.findLastIndex((placed) => placed.index <= index);
-  state.configurations = state.configurations.slice(Math.max(0, inForce));
+  const { configurations, options } = state;
+  const inForce = Math.max(
+    0,
+    configurations.findLastIndex((placed) => placed.index <= index),
+  );
+  state.wasMember ||= configurations
+    .slice(0, inForce)
+    .some(({ configuration }) => membersOf(configuration).includes(options.self));
+  state.configurations = configurations.slice(inForce);
 }

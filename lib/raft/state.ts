@@ -43,6 +43,8 @@ export interface RaftState {
    * Never empty. Indexes rise; all but the first stand in the log, or did until it was compacted.
    */
   configurations: readonly PlacedConfiguration[];
+  /** Whether this member stood in a configuration that was compacted since it started. */
+  wasMember: boolean;
 
   /** Ticks since the leader was heard of, a vote was granted or an election began. */
   electionElapsedTicks: number;

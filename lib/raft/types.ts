@@ -10,6 +10,12 @@ export interface HardState {
 /** What a member is at the moment. Only a leader takes proposals. */
 export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader';
 
+/** An entry, told apart from all others that may stand at its index. */
+export interface EntryName {
+  readonly index: LogIndex;
+  readonly term: Term;
+}
+
 /** Where the log begins: after this entry. */
 export interface Compacted {
   readonly index: LogIndex;

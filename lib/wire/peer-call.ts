@@ -9,7 +9,7 @@ import {
   unreachable,
 } from '../base/index.js';
 import type { MembershipChange } from '../raft/inputs.js';
-import type { LeadershipChange } from '../raft/types.js';
+import type { EntryName, LeadershipChange } from '../raft/types.js';
 import {
   decodeWith,
   digitsIn,
@@ -87,6 +87,11 @@ export interface Probe {
   readonly clientAddress: string | null;
   /** Whether the node asks to be let into a cluster that exists. */
   readonly joins: boolean;
+  /**
+   * With a log: the entry by which the node is a learner, where it does not know that it is decided, and
+   * index 0 where no entry names it. Null without a log, and for all others.
+   */
+  readonly undecided: EntryName | null;
 }
 
 const MAX_COMMAND_VERSION = 0xffff;
@@ -232,6 +237,9 @@ export function decodeProbe(bytes: Uint8Array): Probe {
       ? textIn(wire.clientAddress, MAX_ADDRESS_LENGTH, 'a client address')
       : null,
     joins: wire.joins ?? false,
+    undecided: wire.undecided
+      ? { index: safeInteger(wire.undecided.index), term: safeInteger(wire.undecided.term) }
+      : null,
   }));
 }
 

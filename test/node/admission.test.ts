@@ -210,6 +210,144 @@ test('a disk that was put back after another took its place is not let in by its
   t.same(world.unexpected, []);
 });
 
+/** The leader tells n4 alone of the entry that lets it in, and crashes. */
+async function leaveOut(
+  world: World,
+  stores: readonly KVStore[],
+  open: () => Promise<KVStore>,
+): Promise<{ readonly gone: KVStore; readonly rest: readonly KVStore[]; readonly left: KVStore }> {
+  const gone = await world.leaderOf(stores);
+  const rest = stores.filter((kv) => kv !== gone);
+  const drop = ({ lane, bytes }: FrameInFlight): boolean =>
+    lane === 'bulk' && unpackLinkFrame(bytes).channel === 'raft';
+  for (const { id } of rest) world.network.setFaults({ drop }, { from: gone.id, to: id });
+  const left = await open();
+  await world.until(() => roles(left).includes(`${left.id}:learner`));
+  const isKnown = rest.some((kv) => roles(kv).includes(`${left.id}:learner`));
+  if (isKnown) throw new Error('whoever is left is to know nothing of it');
+  world.network.isolate(left.id);
+  await world.crash(gone);
+  for (const { id } of rest) world.network.setFaults({}, { from: gone.id, to: id });
+  return { gone, rest, left };
+}
+
+test('a learner whose leader crashed before its entry was decided asks again', async (t) => {
+  for (const isRestarted of [false, true]) {
+    const world = new World();
+    const stores = await world.openAll();
+    const joining = { members: undefined, join: stores.map(({ id }) => id) };
+    const { gone, rest, left } = await leaveOut(world, stores, () =>
+      world.openStore('n4', joining),
+    );
+    const { incarnation } = left.status();
+    const next = await world.leaderOf(rest);
+    await world.elapse(1000);
+    t.notMatch(roles(next), 'n4');
+    let n4 = left;
+    if (isRestarted) {
+      await world.crash(n4);
+      n4 = await world.openStore('n4', joining);
+    }
+    world.network.heal();
+    await world.until(() => roles(next) === 'n1:voter n2:voter n3:voter n4:voter');
+    t.equal(n4.status().incarnation, incarnation, 'it is the same member');
+    const back = await world.openStore(gone.id);
+    await world.run(n4.put('k', 'v'));
+    await world.until(() => roles(back) === 'n1:voter n2:voter n3:voter n4:voter');
+    for (const kv of [...rest, n4, back]) await world.run(kv.close());
+    t.same(world.unexpected, []);
+  }
+});
+
+test('a wiped member whose leader crashed before its entry was decided asks again (schedule E15)', async (t) => {
+  const world = new World({ members: ['n1', 'n2', 'n3', 'n4', 'n5'] });
+  const stores = await world.openAll();
+  const leader = await world.leaderOf(stores);
+  const wiped = stores.find((kv) => kv !== leader)!;
+  const others = stores.filter((kv) => kv !== wiped);
+  await world.crash(wiped);
+  world.wipe(wiped.id);
+  const { rest, left } = await leaveOut(world, others, () => world.openStore(wiped.id));
+  const next = await world.leaderOf(rest);
+  world.network.heal();
+  const { incarnation } = left.status();
+  const isBack = (): boolean =>
+    next.membership.list().some((member) => member.incarnation === incarnation);
+  await world.until(isBack);
+  await world.until(() => roles(next) === 'n1:voter n2:voter n3:voter n4:voter n5:voter');
+  t.ok(isBack(), 'in the place of the one before it');
+  for (const kv of [...rest, left]) await world.run(kv.close());
+  t.same(world.unexpected, []);
+});
+
+test('a node that holds the beginning of the log, and not its own entry, asks again', async (t) => {
+  const world = new World();
+  const stores = await world.openAll({ limits: { maxAppendBytes: 4096 } });
+  const leader = await world.leaderOf(stores);
+  const rest = stores.filter((kv) => kv !== leader);
+  await world.run(leader.put('before', 'x'.repeat(20_000)));
+  // Of what the leader sends, the new node hears little, and the others nothing any more.
+  let frames = 0;
+  const isBulk = ({ lane, bytes }: FrameInFlight): boolean =>
+    lane === 'bulk' && unpackLinkFrame(bytes).channel === 'raft';
+  const drop = (frame: FrameInFlight): boolean => {
+    if (isBulk(frame)) frames += 1;
+    return isBulk(frame) && frames > 2;
+  };
+  world.network.setFaults({ drop }, { from: leader.id, to: 'n4' });
+  for (const { id } of rest) world.network.setFaults({ drop: isBulk }, { from: leader.id, to: id });
+  const n4 = await world.openStore('n4', { members: undefined, join: ['n1', 'n2', 'n3'] });
+  await world.until(() => roles(leader).includes('n4:learner') && n4.status().lastIndex > 0);
+  world.network.isolate(leader.id);
+  await world.until(() => n4.status().leader === null);
+  t.notMatch([n4, ...rest].map(roles).join(), 'n4');
+  const read = await world.run(n4.get('before'));
+  t.equal(read?.length, 20_000, 'a call waits: it was not removed, it was no member yet');
+  await world.until(() => roles(n4) === 'n1:voter n2:voter n3:voter n4:voter');
+  world.network.heal();
+  for (const kv of [...stores, n4]) await world.run(kv.close());
+  t.same(world.unexpected, []);
+});
+
+test('a node that was left out is added by hand once more', async (t) => {
+  const world = new World();
+  const stores = await world.openAll();
+  const listed = { members: [...world.members, 'n4'] };
+  const { rest, left } = await leaveOut(world, stores, async () => {
+    const kv = await world.openStore('n4', listed);
+    const leader = await world.leaderOf(stores);
+    leader.membership.add('n4').catch(() => {});
+    return kv;
+  });
+  const next = await world.leaderOf(rest);
+  world.network.heal();
+  await world.elapse(5000);
+  t.notMatch(roles(next), 'n4', 'by itself it asks for nothing that it was not told to');
+  await world.run(next.membership.add('n4'));
+  await world.until(() => roles(left) === 'n1:voter n2:voter n3:voter n4:learner');
+  for (const kv of [...rest, left]) await world.run(kv.close());
+  t.same(world.unexpected, []);
+});
+
+test('a learner that was removed while it was down is not let in again when it asks', async (t) => {
+  const world = new World();
+  const stores = await world.openAll();
+  const [n1] = stores as [KVStore];
+  const n4 = await world.openStore('n4', { members: [...world.members, 'n4'] });
+  await world.run(n1.membership.add('n4'));
+  await world.until(() => roles(n4).includes('n4:learner'));
+  await world.crash(n4);
+  await world.run(n1.membership.remove('n4'));
+  const again = await world.openStore('n4', { members: undefined, join: ['n1', 'n2', 'n3'] });
+  await world.elapse(10_000);
+  t.equal(roles(n1), 'n1:voter n2:voter n3:voter');
+  t.match(roles(again), 'n4:learner', 'nobody has told it');
+  const failure = await failureOf(world.run(n1.membership.add('n4', { timeoutMs: 1000 })));
+  t.match(failure, { code: 'ERR_MEMBERSHIP' }, 'nor by hand');
+  for (const kv of [...stores, again]) await world.run(kv.close());
+  t.same(world.unexpected, []);
+});
+
 test('a node that is itself new lets nobody in', async (t) => {
   const world = new World();
   const n1 = await world.openStore('n1');
@@ -283,6 +421,7 @@ class Stranger {
       members: [{ id: this.#id, address: '' }],
       clientAddress: null,
       joins: true,
+      undecided: null,
       ...said,
     };
   }

@@ -251,6 +251,7 @@ function probe(nodeId: string, parts: Partial<Probe> = {}): Probe {
     members: listed('n1', 'n2', 'n3'),
     clientAddress: null,
     joins: false,
+    undecided: null,
     ...parts,
   };
 }

@@ -3,6 +3,7 @@ import {
   type Compacted,
   type Configuration,
   type Effect,
+  type EntryName,
   type HardState,
   type Input,
   type MembershipChange,
@@ -136,6 +137,14 @@ export class Member {
 
   get status(): RaftStatus {
     return this.#raft.status();
+  }
+
+  get undecidedAdmission(): EntryName | null {
+    return this.#raft.undecidedAdmission;
+  }
+
+  isOvertaken(entry: EntryName): boolean {
+    return this.#raft.isOvertaken(entry);
   }
 
   leaseIndex(nowMs: number): number | null {

@@ -462,6 +462,48 @@ class ChangingCluster extends Cluster {
   }
 }
 
+t.test('a learner knows by which entry it is one until it knows that it is decided', async (t) => {
+  const named = (learners: string, index: number, voters = 'ab'): Entry =>
+    pack('configuration', 1, index, encodeConfiguration(configurationOf(voters, learners)));
+  const first = named('', 1);
+  const undecided = (log: readonly Entry[], commit = 0, limits = {}): unknown => {
+    const d = new Member('d', { voters: 'ab', term: 1, log, limits });
+    d.receive(append('a', 'd', 1, { prev: `1/${log.length}`, commit }));
+    d.step({ kind: 'applied', index: commit });
+    if (commit > 0) d.takeSnapshot('s');
+    return d.undecidedAdmission;
+  };
+  t.same(undecided([first, named('d', 2), named('dc', 3)]), { index: 2, term: 1 }, 'the first one');
+  t.equal(undecided([first, named('d', 2), named('dc', 3)], 2), null, 'it is decided');
+  t.same(undecided([first]), { index: 0, term: 0 }, 'it was sent a beginning of the log');
+  t.equal(undecided([first, named('d', 2), named('', 3, 'abd')]), null, 'it votes');
+  const removed = [first, named('d', 2), named('', 3)];
+  t.equal(undecided(removed, 3), null, 'it was removed');
+  const forgotten = undecided([...removed, named('c', 4)], 4, { trailingEntries: 1 });
+  t.equal(forgotten, null, 'and its log has forgotten that it was a member');
+});
+
+t.test('an entry is overtaken where what is decided leaves no room for it', async (t) => {
+  const compacted = { index: 4, term: 1, logTimeMs: 0 };
+  const a = new Member('a', { term: 3, compacted, log: '1/5 3/6 3/7' });
+  a.receive(append('b', 'a', 3, { prev: '3/7', commit: 6 }));
+  for (const [index, term, isOvertaken] of [
+    [3, 2, false], // It is not known any more what stood there.
+    [4, 1, false],
+    [4, 2, true],
+    [5, 1, false],
+    [5, 2, true],
+    [6, 3, false],
+    [7, 3, false], // Not yet decided.
+    [7, 2, true], // After one of term 3 stands none of an earlier term.
+    [9, 2, true],
+    [9, 3, false],
+    [9, 4, false],
+  ] as const) {
+    t.equal(a.isOvertaken({ index, term }), isOvertaken, `${term}/${index}`);
+  }
+});
+
 function clusterOf(voters: string, learners = ''): ChangingCluster {
   const configuration = configurationOf(voters, learners);
   const members = [...voters, ...learners].map((id, position) => {
