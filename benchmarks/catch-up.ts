@@ -147,17 +147,26 @@ class Overwriter {
   }
 }
 
+/** Often enough to see what grows, and seldom enough: a collection of everything holds the leader. */
+const LOOK_MS = 2000;
+
 /** Looks at the memory of a member again and again, garbage collected, and keeps the most of it. */
 class MemoryWatch {
   readonly #watching: Promise<Memory>;
+  readonly #stopping: Promise<void>;
   #isOver = false;
+  #onStop: () => void = () => {};
 
   constructor(cluster: Cluster, id: string) {
+    this.#stopping = new Promise((resolve) => {
+      this.#onStop = resolve;
+    });
     this.#watching = this.#watch(cluster, id);
   }
 
   async stop(): Promise<Memory> {
     this.#isOver = true;
+    this.#onStop();
     return await this.#watching;
   }
 
@@ -169,7 +178,7 @@ class MemoryWatch {
         residentBytes: Math.max(most.residentBytes, residentBytes),
         heapBytes: Math.max(most.heapBytes, heapBytes),
       };
-      await pass(250);
+      if (!this.#isOver) await Promise.race([pass(LOOK_MS), this.#stopping]);
     }
     return most;
   }
