@@ -33,7 +33,7 @@ export function printMetered(
   const among = `${undisturbed.length} of ${times.length} times no process that matters waited`;
   print(`  ${among} for a processor for more than a tenth of the time; of these`);
   if (undisturbed.length < MIN_UNDISTURBED) {
-    print('  too few to say anything: the machine is busy with something else');
+    print('  too few to say anything: processors are scarce on this machine now');
     return;
   }
   print(`  ${what.padEnd(22)} ${distribution(undisturbed)}`);
