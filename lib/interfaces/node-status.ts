@@ -73,7 +73,8 @@ export interface Membership {
   /**
    * Tells everybody other addresses of a member, or another priority. A leader hands over to a voter of a
    * higher priority that keeps up with it: after ten of the longest election timeouts in office, never while
-   * a change of the members is under way, and less and less often where that one does not take over.
+   * a change of the members is under way, and less and less often where that one does not take over, or
+   * does not lead for long.
    * Priorities keep nobody from being elected: whoever is left leads. With both addresses and a priority
    * these are two changes, and `expect` is looked at in the first.
    */

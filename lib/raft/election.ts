@@ -3,6 +3,7 @@ import { leadershipOf } from './configuration.js';
 import { isPromised } from './lease.js';
 import { mayLead } from './membership.js';
 import type { VoteReply, VoteRequest } from './messages.js';
+import { forgiveTransfers } from './priority.js';
 import { electionResult, votersOf } from './quorum.js';
 import { appendNoop } from './replication.js';
 import {
@@ -151,6 +152,7 @@ function recordVote(state: RaftState, from: MemberId, granted: boolean): void {
   const result = electionResult(configurationOf(state), state.votes);
   if (result === 'won') {
     becomeLeader(state);
+    forgiveTransfers(state);
     appendNoop(state);
     return;
   }

@@ -11,8 +11,11 @@ import type { Configuration } from './types.js';
  * higher one keep up hands over to it.
  */
 
-/** Longest election timeouts that a leader stays at least. Each attempt that came to nothing doubles them. */
+/** Longest election timeouts that a leader stays at least. */
 const PATIENCE_ELECTION_TIMEOUTS = 10;
+
+/** Whoever led for so many times as long as it was waited for has not failed. */
+const FORGIVEN_WAITS = 10;
 
 export function priorityOf({ priorities }: Configuration, member: MemberId): number {
   return priorities?.get(member) ?? DEFAULT_PRIORITY;
@@ -20,15 +23,29 @@ export function priorityOf({ priorities }: Configuration, member: MemberId): num
 
 /** One tick of a leader. */
 export function tickPriority(state: RaftState): void {
-  const { tick } = state.catchUp;
-  const { count, lastTick } = state.ownTransfers;
-  const waitTicks = PATIENCE_ELECTION_TIMEOUTS * state.options.timing.electionMaxTicks * 2 ** count;
-  if (tick - lastTick < waitTicks || state.transfer !== null || isChanging(state)) return;
+  const { catchUp, ownTransfers } = state;
+  if (catchUp.tick < waitTicks(state, 0) || state.transfer !== null || isChanging(state)) return;
+  const { count, elapsedTicks } = ownTransfers;
+  if (count > 0 && elapsedTicks < waitTicks(state, count)) return;
   const to = preferred(state);
   if (to === null) return;
-  // One that is told and cannot take over costs a pause: it is asked less and less often.
-  state.ownTransfers = { count: count + 1, lastTick: tick };
+  state.ownTransfers = { count: count + 1, elapsedTicks: 0 };
   beginTransfer(state, null, to);
+}
+
+/**
+ * A new leader. One that is told and cannot take over costs a pause, and so does one that leads for a moment,
+ * until its disk hangs or its connections break: it is asked less and less often, also by a leader that has
+ * been its follower meanwhile. Otherwise leadership would go to and fro for as long as that lasts.
+ */
+export function forgiveTransfers(state: RaftState): void {
+  const { count, elapsedTicks } = state.ownTransfers;
+  if (elapsedTicks >= FORGIVEN_WAITS * waitTicks(state, count)) state.ownTransfers.count = 0;
+}
+
+/** Before a leader hands over by itself, after so many transfers in vain. */
+function waitTicks({ options }: RaftState, count: number): number {
+  return PATIENCE_ELECTION_TIMEOUTS * options.timing.electionMaxTicks * 2 ** count;
 }
 
 /** The voter of the highest priority above this leader's that answers and keeps up, or null. */

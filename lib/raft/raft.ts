@@ -163,6 +163,7 @@ function dispatch(state: RaftState, input: Input): void {
   switch (input.kind) {
     case 'tick':
       trimLog(state);
+      state.ownTransfers.elapsedTicks += 1;
       return state.role === 'leader'
         ? tickLeader(state)
         : tickElection(state, input.mayStand ?? true);
@@ -340,7 +341,7 @@ function initialState(options: RaftOptions): RaftState {
     logTimeAnchor: { logTimeMs: 0, nowMs: 0 },
     promisedUntilMs: null,
     transfer: null,
-    ownTransfers: { count: 0, lastTick: 0 },
+    ownTransfers: { count: 0, elapsedTicks: 0 },
     isLeaseGone: false,
     isTransferTarget: false,
     writes: [],

@@ -39,7 +39,6 @@ export function becomeLeader(state: RaftState): void {
   state.leader = state.options.self;
   trackMembers(state);
   state.catchUp = { tick: 0, index: state.log.lastIndex, roundIndex: state.log.lastIndex };
-  state.ownTransfers = { count: 0, lastTick: 0 };
   state.logTimeAnchor = { logTimeMs: state.log.lastLogTimeMs, nowMs: state.nowMs };
   for (const entry of state.log.slice(state.commitIndex + 1, state.log.lastIndex)) {
     state.uncommittedBytes += entry.packed.length;

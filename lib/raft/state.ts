@@ -75,8 +75,11 @@ export interface RaftState {
 
   /** Leader: the transfer under way, or null. */
   transfer: Transfer | null;
-  /** Leader: how often it began a transfer by itself, and at which of its ticks the last; 0 for never. */
-  ownTransfers: { readonly count: number; readonly lastTick: number };
+  /**
+   * How often this member began a transfer by itself that came to nothing, or not to much: whom it told does
+   * not lead, or did not for long. And the ticks since the last of them, whatever its role.
+   */
+  ownTransfers: { count: number; elapsedTicks: number };
   /** Leader: somebody was told to stand in this term, so that no lease may be relied on any more. */
   isLeaseGone: boolean;
   /** Candidate: it stands because the leader told it to. */

@@ -471,6 +471,27 @@ t.test('a preferred member that does not take over is asked less and less often'
   t.equal(a.status.role, 'leader', 'and the leader goes on between');
 });
 
+t.test('one that leads for a moment whenever it is told to is asked less often, too', async (t) => {
+  /** Until `a` tells b again, after b has led for so many ticks; as many as `a` leads at most. */
+  const waitedAfter = (ledTicks: number): number => {
+    const a = preferring({ b: 5 });
+    t.same(untilTold(a, PATIENCE_TICKS), ['b']);
+    for (let tick = 0; tick < ledTicks; tick += 1) {
+      a.receive(heartbeat('b', 'a', 3));
+      a.tick();
+    }
+    lead(a);
+    a.finishWrites();
+    const { term, lastIndex } = a.status;
+    for (const member of ['b', 'c']) a.receive(accepted(member, 'a', term, lastIndex));
+    let ticks = 1;
+    while (untilTold(a, 1, 'bc', term).length === 0 && ticks < 4 * PATIENCE_TICKS) ticks += 1;
+    return ticks;
+  };
+  t.equal(waitedAfter(10), 2 * PATIENCE_TICKS - 10, 'from when it was told');
+  t.equal(waitedAfter(10 * 2 * PATIENCE_TICKS), PATIENCE_TICKS, 'it has led long enough');
+});
+
 /** `a` leads term 2, and b has all of its log. */
 function leader(options: ConstructorParameters<typeof Member>[1] = {}): Member {
   const a = lead(new Member('a', { term: 1, ...options }));
@@ -500,7 +521,7 @@ function preferring(
 }
 
 /** Whom `a` tells to stand within so many ticks, in which only some are heard. */
-function untilTold(a: Member, ticks: number, heard = 'bc'): readonly string[] {
+function untilTold(a: Member, ticks: number, heard = 'bc', term = 2): readonly string[] {
   const told = new Set<string>();
   for (let i = 0; i < ticks; i += 1) {
     for (const effect of a.tick()) {
@@ -508,7 +529,7 @@ function untilTold(a: Member, ticks: number, heard = 'bc'): readonly string[] {
       if (effect.kind === 'send' && effect.message.kind === 'timeoutNow')
         told.add(effect.message.to);
     }
-    for (const member of heard) a.receive(heartbeatReply(member, 'a', 2));
+    for (const member of heard) a.receive(heartbeatReply(member, 'a', term));
   }
   return [...told];
 }
