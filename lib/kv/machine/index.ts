@@ -7,8 +7,8 @@
  *                                              slabs of records
  *
  * A record (key, value and what is known of them) is packed into one slot of a few large pages, as it
- * stands in a snapshot. A leaf holds some hundred slots, and a copy-on-write tree the leaves: to the
- * garbage collector a million keys are some ten thousand objects. A view is a clone of that tree, which
+ * stands in a snapshot. A leaf holds some dozens of slots, and a copy-on-write tree the leaves: to the
+ * garbage collector a million keys are some twenty thousand objects. A view is a clone of that tree, which
  * costs nothing; it keeps the slots it can see from being used again, and a leaf that it can see is
  * copied before it changes. A snapshot is a view written out.
  *

@@ -23,7 +23,7 @@ export interface Place {
 }
 
 /** Slots of a leaf. More make two of it. */
-const MAX_LEAF_SLOTS = 128;
+const MAX_LEAF_SLOTS = 64;
 /** A leaf with fewer joins the one before it, where both fit into one. */
 const MIN_LEAF_SLOTS = MAX_LEAF_SLOTS / 4;
 /** What a leaf holds that was made from sorted records: the first put shall not split it. */
@@ -39,7 +39,7 @@ export interface RecordTreeOptions {
 
 /**
  * The records in the order of their keys: a tree over leaves of slots, so that a million keys are some
- * ten thousand objects. A leaf stands under the least key that may be in it; the first under no key.
+ * twenty thousand objects. A leaf stands under the least key that may be in it; the first under no key.
  */
 export class RecordTree {
   readonly #options: RecordTreeOptions;
