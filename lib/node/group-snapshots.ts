@@ -67,7 +67,8 @@ export class GroupSnapshots {
     this.#own = new Snapshots({
       ...options,
       offered: () => this.#offered(),
-      onTaken: (taken, lost) => this.#taken(taken, lost),
+      onTaken: (taken) => this.#taken(taken),
+      onReplaced: (ids) => this.#replaced(ids),
       onRemove: (id) => this.#server.close(id),
     });
     this.#fetcher = new SnapshotFetcher({
@@ -163,9 +164,12 @@ export class GroupSnapshots {
     }
   }
 
-  #taken({ id, index, term }: SnapshotDescription, lost: readonly string[]): void {
+  #taken({ id, index, term }: SnapshotDescription): void {
     this.#options.enqueue({ kind: 'snapshotTaken', snapshot: { id, index, term } });
-    for (const snapshotId of lost) this.#options.enqueue({ kind: 'snapshotLost', snapshotId });
+  }
+
+  #replaced(ids: readonly string[]): void {
+    for (const snapshotId of ids) this.#options.enqueue({ kind: 'snapshotLost', snapshotId });
   }
 
   #fetched(snapshot: SnapshotDescription): void {

@@ -31,8 +31,9 @@ export interface SnapshotsOptions {
   };
   /** Ids of snapshots that members are still receiving. */
   readonly offered: () => ReadonlySet<string>;
-  /** `lost` are ids that could not be read and are replaced by it. */
-  readonly onTaken: (snapshot: SnapshotDescription, lost: readonly string[]) => void;
+  readonly onTaken: (snapshot: SnapshotDescription) => void;
+  /** These could not be read, and a later one than each is there: whoever receives one is to have that. */
+  readonly onReplaced: (ids: readonly string[]) => void;
   /** A snapshot is about to be removed. */
   readonly onRemove: (id: string) => Promise<void>;
   /** The log on disk needs to reach back to here, and no further. */
@@ -120,7 +121,7 @@ export class Snapshots {
    * A snapshot turned out to be damaged: another is taken in its place. Until that is durable the file
    * stays: it may be all that whoever repairs this node can go by.
    */
-  lose({ id }: SnapshotDescription, error: QuorateError): void {
+  lose({ id, index }: SnapshotDescription, error: QuorateError): void {
     if (this.#lost.includes(id)) return;
     const fields = { event: 'raft.snapshotDamaged', id, error };
     this.#options.logger.error(fields, 'A snapshot is damaged: it is not sent any more.');
@@ -128,6 +129,8 @@ export class Snapshots {
     this.#lastIndex = this.#kept[0]?.index ?? 0;
     this.#lost.push(id);
     this.#isWanted = true;
+    // Where nobody writes, the next one is long in coming.
+    if (this.#lastIndex > index) this.#options.onReplaced([id]);
   }
 
   /** Gives up, and names, what neither this node nor a member that receives it needs any more. */
@@ -166,7 +169,7 @@ export class Snapshots {
   }
 
   async #take(draft: SnapshotDraft, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    const { logger, clock, events, origin, onTaken } = this.#options;
+    const { logger, clock, events, origin, onTaken, onReplaced } = this.#options;
     const startedMs = clock.now();
     try {
       const taken = await this.#write(draft, chunks);
@@ -178,7 +181,8 @@ export class Snapshots {
       const told = { index, sizeBytes, durationMs: clock.now() - startedMs };
       logger.info({ event: 'raft.snapshotCreated', ...told }, 'A snapshot was taken.');
       events.emit('raft.snapshotCreated', () => ({ ...origin, ...told }));
-      onTaken(taken, lost);
+      onTaken(taken);
+      onReplaced(lost);
       this.#compactLog();
       await this.#prune(this.#takeOld());
     } catch (error) {

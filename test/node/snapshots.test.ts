@@ -297,6 +297,20 @@ test('old snapshots are removed', async (t) => {
     t.same(await stored(), [11]);
   });
 
+  t.test(
+    'whoever receives a damaged one is sent a later one that is there, though nobody writes',
+    async (t) => {
+      const { take, snapshots, replaced } = await begun();
+      await take(10);
+      await take(20);
+      const [newest, older] = [at(snapshots.kept, 0), at(snapshots.kept, 1)];
+      snapshots.lose(older, new QuorateError('ERR_CORRUPT', { message: 'it is damaged' }));
+      t.same(replaced, [older.id]);
+      snapshots.lose(newest, new QuorateError('ERR_CORRUPT', { message: 'it is damaged' }));
+      t.same(replaced, [older.id], 'there is none yet');
+    },
+  );
+
   t.test('one that a start could not go on from not before another is durable', async (t) => {
     const { take, stored } = await begun([70]);
     await take(9);
@@ -583,10 +597,8 @@ function taking(storage: SnapshotStorage, time: VirtualTime, unusable: readonly 
     unusable,
     limits: { snapshotEntries: 10, snapshotBytes: 1000, maxLogBytes: 1000 },
     offered: () => offered,
-    onTaken: ({ index }, lost) => {
-      taken.push(index);
-      replaced.push(...lost);
-    },
+    onTaken: ({ index }) => taken.push(index),
+    onReplaced: (ids) => replaced.push(...ids),
     onRemove: async () => {},
     compact: () => {},
   });
