@@ -301,12 +301,13 @@ t.test(
 t.test('memory of records is used again, and given back when whole pages are free', async (t) => {
   const machine = new KVMachine();
   const sizes = [0, 1, 16, 17, 128, 129, 250, 1000, 5000, 40_000, 65_536, 65_537, 300_000];
+  const patterns = sizes.map(patterned);
   let entryBytes = 0;
   const fill = (): void => {
     entryBytes = 0;
     for (let i = 0; i < 1300; i += 1) {
       const key = encodeUtf8(`k${i}`);
-      const value = patterned(at(sizes, i % sizes.length));
+      const value = at(patterns, i % sizes.length);
       apply(machine, { kind: 'put', key, value, condition: null });
       entryBytes += key.length + value.length;
     }
