@@ -21,6 +21,8 @@ import type { SnapshotPosition } from './types.js';
  *       2. c loses its snapshots, restarts, and would begin anew after the one of a, at (1,6).
  *       3. a dies. c and b elect one of them: (1,7), which c had acknowledged, is gone.
  *
+ * That has a price: where a majority is such, nobody is elected, though one member may hold everything.
+ *
  * Heartbeats are answered: that this member is in their leader's term is true. And at each it asks:
  *
  *     leader ─── heartbeat ──────▶ member

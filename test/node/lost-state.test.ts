@@ -181,3 +181,19 @@ async function holds(t: Test, cluster: TestCluster, node: TestNode, count: numbe
 function kindsOf(node: TestNode): readonly KeepingReason['kind'][] {
   return node.status().kept.reasons.map(({ kind }) => kind);
 }
+
+test('where a majority has lost its snapshots nobody is elected', async (t) => {
+  const cluster = await open(t, 6);
+  await puts(cluster, 0, 120);
+  await cluster.settle();
+  const whole = await cluster.leader();
+  for (const { id } of cluster.nodes) await cluster.crash(id);
+  for (const node of cluster.nodes) {
+    if (node !== whole) await loseSnapshots(cluster, node.disk, cluster.clock);
+  }
+  for (const { id } of cluster.nodes) await cluster.restart(id);
+  await cluster.elapse(3000);
+  for (const node of cluster.nodes) t.equal(node.status().leader, null);
+  t.notOk(whole.status().lacksState);
+  t.equal(whole.status().appliedIndex > 0, true);
+});
