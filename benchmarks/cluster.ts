@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -29,9 +30,16 @@ export class Cluster implements AsyncDisposable {
   readonly #folder: string;
   readonly #running = new Map<string, MemberProcess>();
 
+  /** For a program that is ended in the middle of it. */
+  readonly #onExit = (): void => {
+    this.killAll();
+    rmSync(this.#folder, { recursive: true, force: true });
+  };
+
   private constructor(options: ClusterOptions, ports: readonly number[], folder: string) {
     this.#options = options;
     this.#folder = folder;
+    process.on('exit', this.#onExit);
     this.ids = ports.slice(ports.length / 2).map((_, i) => `n${i + 1}`);
     const address = (place: number): string => `127.0.0.1:${ports[place] ?? 0}`;
     const entries = this.ids.map((id, i) => {
@@ -160,6 +168,7 @@ export class Cluster implements AsyncDisposable {
   async dispose(): Promise<void> {
     await Promise.all(this.running.map((id) => this.kill(id)));
     await rm(this.#folder, { recursive: true, force: true });
+    process.off('exit', this.#onExit);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

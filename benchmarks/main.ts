@@ -44,6 +44,8 @@ if (unknown.length > 0) {
   process.stderr.write(`no benchmark ${unknown.join(', ')}; there are ${known}\n`);
   process.exit(1);
 }
+// What was begun is cleaned up on the way out.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 const count = values.count === undefined ? undefined : Number(values.count);
 const options = { seconds: Number(values.seconds), count };
 for (const name of names) await benchmarks[name]?.(options);
