@@ -20,27 +20,30 @@ t.test('any node takes the call, and it resolves when the other leads', async (t
   await closeAll(world, nodes);
 });
 
-t.test('leadership moves in four hops, whatever is being written, and waits for no tick', async (t) => {
-  const { world, nodes, leader } = await threeMachines();
-  world.network.setFaults({ delayMs: [1, 1] });
-  const [next, third] = nodes.filter((node) => node !== leader);
-  const load = Array.from({ length: 20 }, (_, i) => leader.propose(Uint8Array.of(i)));
-  const startedMs = world.time.clock.now();
-  const transferring = leader.transferLeadership(next!.id);
-  await world.until(() => next!.status().role === 'leader');
-  // What was proposed before is on its way for a hop there and one back; then: stand, a vote, its grant.
-  t.ok(world.time.clock.now() - startedMs <= 5.5, `${world.time.clock.now() - startedMs} ms`);
-  await world.run(transferring);
-  // Its first append tells everybody.
-  t.ok(world.time.clock.now() - startedMs <= 6.5);
-  await world.until(() => third!.status().leader?.id === next!.id);
-  t.equal((await world.run(Promise.all(load))).length, 20, 'all of it is decided');
-  await world.elapse(20);
-  const idleMs = world.time.clock.now();
-  await world.run(next!.transferLeadership());
-  t.ok(world.time.clock.now() - idleMs <= 4.5, `${world.time.clock.now() - idleMs} ms when idle`);
-  await closeAll(world, nodes);
-});
+t.test(
+  'leadership moves in four hops, whatever is being written, and waits for no tick',
+  async (t) => {
+    const { world, nodes, leader } = await threeMachines();
+    world.network.setFaults({ delayMs: [1, 1] });
+    const [next, third] = nodes.filter((node) => node !== leader);
+    const load = Array.from({ length: 20 }, (_, i) => leader.propose(Uint8Array.of(i)));
+    const startedMs = world.time.clock.now();
+    const transferring = leader.transferLeadership(next!.id);
+    await world.until(() => next!.status().role === 'leader');
+    // What was proposed before is on its way for a hop there and one back; then: stand, a vote, its grant.
+    t.ok(world.time.clock.now() - startedMs <= 5.5, `${world.time.clock.now() - startedMs} ms`);
+    await world.run(transferring);
+    // Its first append tells everybody.
+    t.ok(world.time.clock.now() - startedMs <= 6.5);
+    await world.until(() => third!.status().leader?.id === next!.id);
+    t.equal((await world.run(Promise.all(load))).length, 20, 'all of it is decided');
+    await world.elapse(20);
+    const idleMs = world.time.clock.now();
+    await world.run(next!.transferLeadership());
+    t.ok(world.time.clock.now() - idleMs <= 4.5, `${world.time.clock.now() - idleMs} ms when idle`);
+    await closeAll(world, nodes);
+  },
+);
 
 t.test('puts go on while leadership moves, and none fails', async (t) => {
   const world = new World();
