@@ -10,6 +10,8 @@ export class PortTransport implements NetworkTransport {
   #peers: ReadonlySet<string> = new Set();
   /** For each connected peer and lane, the bytes that it has not acknowledged yet. */
   readonly #underWay = new Map<string, Record<Lane, number>>();
+  /** Whom an answer was given to that holds still: a `ready` from anybody else came too late. */
+  readonly #answered = new Set<string>();
 
   constructor(port: MessagePort) {
     this.#port = port;
@@ -41,6 +43,7 @@ export class PortTransport implements NetworkTransport {
     const [dropped, context] = [[...this.#peers].filter((peer) => !peers.has(peer)), this.#context];
     this.#peers = new Set(peers.keys());
     for (const peer of dropped) {
+      this.#answered.delete(peer);
       if (context === null || !this.#underWay.delete(peer)) continue;
       this.#post('bye', context.self, peer);
       context.clock.soon(() => this.#context?.handler.peerLost(peer, 'no longer a peer'));
@@ -70,9 +73,13 @@ export class PortTransport implements NetworkTransport {
     if (this.#context === null || from === self) return;
     const isGreeting = kind === 'hello' || kind === 'answer';
     if (isGreeting && !bytes.every((greeting) => handler.judge(greeting).accepted)) return;
-    if (kind === 'hello') this.#greet('answer', from, context);
+    if (kind === 'hello') {
+      this.#answered.add(from);
+      this.#greet('answer', from, context);
+    }
     if (kind === 'answer') this.#post('ready', self, from);
-    if (queued === undefined && (kind === 'answer' || kind === 'ready')) {
+    const isAgreed = kind === 'answer' || (kind === 'ready' && this.#answered.delete(from));
+    if (queued === undefined && isAgreed) {
       this.#underWay.set(from, { control: 0, bulk: 0 });
       handler.peerConnected(from);
     } else if (queued !== undefined && kind === 'frame') {

@@ -259,6 +259,19 @@ export function networkTransportSuite(suite: NetworkTransportSuite): void {
   });
 
   if (greets) {
+    check('a peer taken out the moment it connects stays away, on both sides', async (world) => {
+      const a = await world.start('a');
+      const b = await world.start('b');
+      a.onConnected = () => {
+        a.refuses = () => true;
+        a.setPeers([]);
+      };
+      for (const node of [a, b]) node.setPeers([a, b]);
+      await world.until('later greetings are refused', () => a.refused > 4);
+      assert.deepEqual(a.history('b'), ['connected', 'lost']);
+      assert.notEqual(b.history('a').at(-1), 'connected');
+    });
+
     check(
       'a peer whose greeting is refused is not connected, until it is accepted',
       async (world) => {
@@ -370,6 +383,7 @@ class SuiteNode implements TransportHandler {
   calls = 0;
   refused = 0;
   refuses: (peer: NodeId) => boolean = () => false;
+  onConnected: () => void = () => {};
   readonly #network: SuiteNetwork;
   readonly #transport: NetworkTransport;
   readonly #violations: string[];
@@ -445,6 +459,7 @@ class SuiteNode implements TransportHandler {
   peerConnected(peer: NodeId): void {
     this.#called('peerConnected');
     this.#note(peer, 'connected');
+    this.onConnected();
   }
 
   peerLost(peer: NodeId, reason: string): void {
