@@ -101,12 +101,14 @@ async function beAway(
   const after = await cluster.look(follower);
   const loaded = await load.stop();
   const most = await memory.stop();
+  // Whoever leads by now may not be the one that sent it.
+  const senders = await Promise.all(cluster.running.map((id) => cluster.look(id)));
   const from = after.installed?.index ?? first.status.appliedIndex;
   const entryBytes = (after.status.appliedIndex - from) * (valueBytes + ENTRY_OVERHEAD_BYTES);
   return {
     writeMs,
     taken: counted(away, 'raft.snapshotCreated') - counted(before, 'raft.snapshotCreated'),
-    sent: counted(await cluster.look(leader), 'quorate_snapshots_sent_total'),
+    sent: senders.reduce((sum, look) => sum + counted(look, 'quorate_snapshots_sent_total'), 0),
     installed: counted(after, 'raft.snapshotInstalled'),
     startMs: servesMs - startedMs,
     catchUpMs: caughtUpMs - servesMs,

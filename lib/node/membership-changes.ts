@@ -242,7 +242,8 @@ export class MembershipChanges implements Membership {
     wait: Deadline,
   ): Promise<void> {
     await this.#options.submit(change, options.expect ?? null, this.#left(wait));
-    if (!this.#leavesUs(change)) await this.#catchUp(wait);
+    if (this.#leavesUs(change)) return;
+    await this.#catchUp(wait);
     await this.#leaveJoint(wait);
   }
 
@@ -263,13 +264,14 @@ export class MembershipChanges implements Membership {
   }
 
   /**
-   * The change is decided; what is left is that this node sees the end of it, if it is told while the
-   * caller waits.
+   * The change is decided; what is left is that this node sees the end of it. Not for long: whoever
+   * leads may be looking for its next leader, or have left itself.
    */
   async #leaveJoint({ signal, deadlineMs }: Deadline): Promise<void> {
     const { clock, configuration, calls } = this.#options;
+    const untilMs = Math.min(deadlineMs, clock.now() + SEE_MS);
     const isWaiting = (): boolean =>
-      signal?.aborted !== true && clock.now() < deadlineMs && calls.isOpen;
+      signal?.aborted !== true && clock.now() < untilMs && calls.isOpen;
     while (configuration().outgoing.length > 0 && isWaiting()) await this.#sleep();
   }
 
