@@ -141,9 +141,15 @@ t.test('kvctl transfer prints who leads then, whichever node it asks', async (t)
   const again = await members.ctl(['transfer', to, '--json']);
   const address = members.peer(to);
   t.same(JSON.parse(again.stdout), { id: to, address, clientAddress: members.client(to) });
-  const any = await members.ctl(['transfer']);
-  t.equal(any.code, 0);
-  t.notMatch(any.stdout, to, 'the leader hands it to another');
+  // A busy machine may elect another leader between two programs: then they are asked once more.
+  let isAnother = false;
+  for (let tries = 0; tries < 5 && !isAnother; tries += 1) {
+    const leader = await members.leader();
+    const any = await members.ctl(['transfer']);
+    t.equal(any.code, 0);
+    isAnother = !any.stdout.startsWith(`${leader} `);
+  }
+  t.ok(isAnother, 'the leader hands it to another');
   const wrong = await members.ctl(['transfer', 'n9']);
   t.match(wrong, { code: 2, stderr: 'kvctl: ERR_CONFIG: n9 is no voter of this group\n' });
 });
