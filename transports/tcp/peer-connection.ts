@@ -78,6 +78,11 @@ export class PeerConnection {
     return this.#peer;
   }
 
+  /** Whether its greeting was accepted in this name; it may not have heard of that yet. */
+  isOf(peer: NodeId): boolean {
+    return this.#peer === peer;
+  }
+
   get lane(): Lane {
     return this.#lane;
   }

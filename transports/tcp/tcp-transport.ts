@@ -117,7 +117,9 @@ class TcpTransport implements NetworkTransport {
   }
 
   setPeers(peers: ReadonlyMap<NodeId, string>): void {
+    const dropped = [...this.#book.keys()].filter((name) => !peers.has(name));
     this.#book = new Map(peers);
+    for (const name of dropped) this.#dropUngreeted(name);
     if (this.#running !== null && this.#closing === null) this.#applyBook();
   }
 
@@ -141,6 +143,11 @@ class TcpTransport implements NetworkTransport {
     await new Promise<void>((resolve) => {
       server.close(() => resolve());
     });
+  }
+
+  /** Their greetings were accepted from a peer: from a stranger they are judged again. */
+  #dropUngreeted(peer: NodeId): void {
+    for (const connection of this.#ungreeted) if (connection.isOf(peer)) connection.destroy();
   }
 
   #applyBook(): void {
