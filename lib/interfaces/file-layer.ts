@@ -9,14 +9,25 @@ export interface FileLayer {
   list(path: string): Promise<readonly string[]>;
   /** The whole file, or null where it does not exist. */
   read(path: string): Promise<Uint8Array | null>;
-  /** Opens for reading and writing; with `create`, makes the file where it is missing. */
-  open(path: string, options: { readonly create: boolean }): Promise<OpenFile>;
+  /** Opens for reading and writing. */
+  open(path: string, options: OpenOptions): Promise<OpenFile>;
   /** Atomic; durable only after `syncFolder`. */
   rename(from: string, to: string): Promise<void>;
   /** A missing file is passed over. Durable only after `syncFolder`. */
   remove(path: string): Promise<void>;
   /** Makes created, renamed and removed names of a folder durable. */
   syncFolder(path: string): Promise<void>;
+}
+
+/** How a file is opened. */
+export interface OpenOptions {
+  /** Makes the file where it is missing. */
+  readonly create: boolean;
+  /**
+   * It is written by `writeDurably` alone, for which it may be opened in another way. `write` and
+   * `writeDurably` mean the same with it as without. Default false.
+   */
+  readonly durable?: boolean | undefined;
 }
 
 /** One open file. */
@@ -27,6 +38,8 @@ export interface OpenFile {
   read(offset: number, length: number): Promise<Uint8Array>;
   /** Writes all of `bytes`; durable only after `sync`. */
   write(offset: number, bytes: Uint8Array): Promise<void>;
+  /** Writes all of `bytes`. Resolves when they are durable; says nothing of what was written before. */
+  writeDurably(offset: number, bytes: Uint8Array): Promise<void>;
   /** Cuts the file, or fills it with zeros, to exactly this size; durable only after `sync`. */
   truncate(sizeBytes: number): Promise<void>;
   /** Resolves when all that was written before is durable, the size included. */

@@ -11,6 +11,7 @@ import {
   decodeState,
   encodeMark,
   encodeState,
+  isSamePosition,
   type LogPosition,
 } from './small-values.js';
 import { SnapshotFiles } from './snapshot-files.js';
@@ -48,7 +49,7 @@ export interface FoundLog {
  */
 export class GroupFiles {
   readonly path: string;
-  readonly mark: Mark;
+  readonly mark: Mark<LogPosition>;
   readonly snapshots: SnapshotFiles;
   readonly #options: GroupFilesOptions;
   readonly #stateFile: TwinFile;
@@ -61,7 +62,10 @@ export class GroupFiles {
     const twin = { files, logger, owner: group };
     this.#stateFile = new TwinFile({ ...twin, kind: 'state', path: join(this.path, 'state') });
     this.#markFile = new TwinFile({ ...twin, kind: 'mark', path: join(this.path, 'mark') });
-    this.mark = new Mark({ clock, health, logger, file: this.#markFile });
+    this.mark = new Mark({
+      ...{ clock, health, logger, file: this.#markFile },
+      ...{ encode: encodeMark, isSame: isSamePosition, initial: NOWHERE },
+    });
     const folder = join(this.path, 'snapshots');
     const compression = options.snapshotCompression;
     this.snapshots = new SnapshotFiles({ files, logger, health, folder, group, compression });
@@ -116,6 +120,8 @@ export class GroupFiles {
     }
   }
 }
+
+const NOWHERE: LogPosition = { index: 0, term: 0, chain: 0 };
 
 /** What the state file holds from a group's creation to its first save. */
 const NEVER_SAVED: HardState = { term: 0, votedFor: null };

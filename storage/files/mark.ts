@@ -1,16 +1,19 @@
 import type { Clock, Logger, Timer } from '../../lib/interfaces/index.js';
 import type { Health } from './health.js';
-import { encodeMark, type LogPosition } from './small-values.js';
 import type { TwinFile } from './twin-file.js';
 
 /** Writes have fallen idle when none came for this long. With the two syncs it is well below 50 ms. */
 const IDLE_MS = 20;
 
-export interface MarkOptions {
+export interface MarkOptions<Position> {
   readonly clock: Clock;
   readonly health: Health;
   readonly logger: Logger;
   readonly file: TwinFile;
+  readonly encode: (position: Position) => Uint8Array;
+  readonly isSame: (a: Position, b: Position) => boolean;
+  /** Until `begin`. */
+  readonly initial: Position;
 }
 
 /**
@@ -21,40 +24,43 @@ export interface MarkOptions {
  * - it is lowered, durably, before a truncation below it, and not raised until that is done.
  *
  * Counter-example without the second rule: the mark is at 10; entries from 5 on are replaced by one;
- * a crash follows. The log rightly ends at 5, and would be taken for damaged.
+ * a crash follows. The log rightly ends at 5, and would be taken for damaged. (What is only ever
+ * appended to needs no such rule: there, the mark is never lowered.)
  */
-export class Mark {
-  readonly #options: MarkOptions;
+export class Mark<Position> {
+  readonly #options: MarkOptions<Position>;
   /** Set before it is written, so that a cut meanwhile knows what it must lower. */
-  #position: LogPosition = { index: 0, term: 0, chain: 0 };
+  #position: Position;
   /** The end of the durable log. */
-  #last: LogPosition = this.#position;
+  #last: Position;
   #lastWriteMs = 0;
   #timer: Timer | null = null;
   #isHeld = false;
   #isStopped = false;
-  /** Writes to the file, one after another. */
+  /** The last write to the file that was asked for. They are made one after another. */
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(options: MarkOptions) {
+  constructor(options: MarkOptions<Position>) {
     this.#options = options;
+    this.#position = options.initial;
+    this.#last = options.initial;
   }
 
   /** What the file holds once the writes that were asked for are done. */
-  get position(): LogPosition {
+  get position(): Position {
     return this.#position;
   }
 
-  begin(position: LogPosition, last: LogPosition): void {
+  begin(position: Position, last: Position): void {
     this.#position = position;
     this.moved(last);
   }
 
   /** The durable log ends at `last` now. Writes the mark once no other write follows for a while. */
-  moved(last: LogPosition): void {
+  moved(last: Position): void {
     this.#last = last;
     this.#lastWriteMs = this.#options.clock.now();
-    if (this.#timer === null && !isSame(last, this.#position)) this.#arm(IDLE_MS);
+    if (this.#timer === null && !this.#isSame(last, this.#position)) this.#arm(IDLE_MS);
   }
 
   /** Keeps the mark from rising by itself until `release`: the log is about to be cut. */
@@ -62,7 +68,7 @@ export class Mark {
     this.#isHeld = true;
   }
 
-  async lower(to: LogPosition): Promise<void> {
+  async lower(to: Position): Promise<void> {
     await this.#write(to);
   }
 
@@ -70,9 +76,9 @@ export class Mark {
     this.#isHeld = false;
   }
 
-  /** Marks all that is durable now. */
+  /** Marks all that is durable now. Resolves when the mark is, whoever asked for it. */
   async raise(): Promise<void> {
-    if (!isSame(this.#last, this.#position)) await this.#write(this.#last);
+    await (this.#isSame(this.#last, this.#position) ? this.#writing : this.#write(this.#last));
   }
 
   /** No write begins by itself from now on. Resolves when none is under way. */
@@ -80,7 +86,7 @@ export class Mark {
     this.#isStopped = true;
     this.#timer?.cancel();
     this.#timer = null;
-    await this.#writing;
+    await this.#writing.catch(() => {}); // Told to whoever asked for it.
   }
 
   #arm(delayMs: number): void {
@@ -92,7 +98,7 @@ export class Mark {
   #onTimer(): void {
     this.#timer = null;
     const { clock, health, logger, file } = this.#options;
-    if (health.failure !== null || isSame(this.#last, this.#position)) return;
+    if (health.failure !== null || this.#isSame(this.#last, this.#position)) return;
     const restMs = this.#lastWriteMs + IDLE_MS - clock.now();
     if (this.#isHeld || restMs > 0) return this.#arm(this.#isHeld ? IDLE_MS : restMs);
     // The failure is final for the engine; whoever calls it next is told.
@@ -104,17 +110,16 @@ export class Mark {
     });
   }
 
-  #write(position: LogPosition): Promise<void> {
-    const { health, file } = this.#options;
+  #write(position: Position): Promise<void> {
+    const { health, file, encode } = this.#options;
     this.#position = position;
-    const done = this.#writing.then(() =>
-      health.write(file.path, () => file.save(encodeMark(position))),
-    );
-    this.#writing = done.catch(() => {}); // Told to the caller, below.
-    return done;
+    const before = this.#writing.catch(() => {});
+    this.#writing = before.then(() => health.write(file.path, () => file.save(encode(position))));
+    this.#writing.catch(() => {}); // Told to the caller.
+    return this.#writing;
   }
-}
 
-function isSame(a: LogPosition, b: LogPosition): boolean {
-  return a.index === b.index && a.term === b.term && a.chain === b.chain;
+  #isSame(a: Position, b: Position): boolean {
+    return this.#options.isSame(a, b);
+  }
 }

@@ -9,6 +9,10 @@ export interface LogPosition {
   readonly chain: number;
 }
 
+export function isSamePosition(a: LogPosition, b: LogPosition): boolean {
+  return a.index === b.index && a.term === b.term && a.chain === b.chain;
+}
+
 /** u64 term · u8 length of the vote (0: none) · vote */
 export function encodeState({ term, votedFor }: HardState): Uint8Array {
   const vote = encodeUtf8(votedFor ?? '');

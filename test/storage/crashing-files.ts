@@ -118,6 +118,12 @@ export class CrashingFiles implements FileLayer {
         this.#call();
         write(offset, bytes);
       },
+      writeDurably: async (offset, bytes) => {
+        if (this.#callsLeft === 0) write(offset, bytes.subarray(0, bytes.length / 2));
+        this.#call();
+        write(offset, bytes);
+        content.durable = new Uint8Array(content.current);
+      },
       truncate: async (size) => {
         this.#call();
         content.current = content.current.slice(0, size);

@@ -25,6 +25,11 @@ export function cuttable(): {
           call();
           await file.write(offset, bytes);
         },
+        async writeDurably(offset, bytes) {
+          if (left === 0) await file.write(offset, bytes.subarray(0, bytes.length / 2));
+          call();
+          await file.writeDurably(offset, bytes);
+        },
         async sync() {
           call();
           await file.sync();
@@ -54,6 +59,10 @@ export function hooked(file: OpenFile, onWrite: (bytes: Uint8Array) => void): Op
     read: (offset, length) => file.read(offset, length),
     write: async (offset, bytes) => {
       await file.write(offset, bytes);
+      onWrite(bytes);
+    },
+    writeDurably: async (offset, bytes) => {
+      await file.writeDurably(offset, bytes);
       onWrite(bytes);
     },
     truncate: (sizeBytes) => file.truncate(sizeBytes),

@@ -1,0 +1,231 @@
+import { resolve } from 'node:path';
+import { assert, type GroupId, isName, QuorateError } from '../../lib/base/index.js';
+import type {
+  FileLayer,
+  GroupStorage,
+  StorageContext,
+  StorageEngine,
+  StoredIdentity,
+} from '../../lib/interfaces/index.js';
+import {
+  checkCompression,
+  DataFolder,
+  Health,
+  nodeFiles,
+  type SnapshotCompression,
+} from '../files/index.js';
+import { checkIdentity, copyIdentity, isSameIdentity } from '../identity.js';
+import { WalGroup } from './group.js';
+import { BLOCK_BYTES } from './portions.js';
+import { FileSegmentWriter } from './segment-writer.js';
+import { LOG_FOLDER, MARK_NAME, Wal } from './wal.js';
+
+const ENGINE = 'wal';
+const VERSION = 1;
+const MIN_SEGMENT_BYTES = 2 * BLOCK_BYTES;
+const DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024;
+const DEFAULT_BATCH_BYTES = 4 * 1024 * 1024;
+
+/** How a directory is written. */
+export interface WalStorageOptions {
+  /**
+   * Size of a file of the log, a multiple of 4,096 from 8,192 on. The first ones are smaller. A write
+   * that is longer gets a file of its own. Default 64 MiB.
+   */
+  readonly segmentBytes?: number | undefined;
+  /**
+   * The most that is gathered for one durable write, of all groups together; what comes after it waits
+   * with its caller for the next. One append is never split. Default 4 MiB.
+   */
+  readonly maxBatchBytes?: number | undefined;
+  /**
+   * Whether the chunks of new snapshots are compressed, with gzip at level 1. Each file says how it was
+   * written, so that the setting may change from start to start. Default `'none'`.
+   */
+  readonly snapshotCompression?: SnapshotCompression | undefined;
+  /** Reaches every file. Default: the file system. For tests. */
+  readonly files?: FileLayer | undefined;
+  /** A u32 that tells a new log from those of other directories. Default: by chance. For tests. */
+  readonly nonce?: number | undefined;
+}
+
+type Settings = Required<{
+  readonly [Key in Exclude<keyof WalStorageOptions, 'nonce'>]: NonNullable<WalStorageOptions[Key]>;
+}> & { readonly nonce: number | undefined };
+
+/**
+ * Storage in a directory, with a log of its own for all groups. The directory is made at the first open,
+ * belongs to one node, and is used by one process at a time. What a write stored is durable, on stable
+ * storage, when it resolves; the first write that fails is final. Not on Windows, where nobody has shown
+ * that a write is durable when the system says so.
+ */
+export function walStorage(directory: string, options: WalStorageOptions = {}): StorageEngine {
+  if (typeof directory !== 'string' || directory === '') {
+    throw new QuorateError('ERR_CONFIG', { message: 'walStorage needs the path of a directory' });
+  }
+  const settings = {
+    segmentBytes: options.segmentBytes ?? DEFAULT_SEGMENT_BYTES,
+    maxBatchBytes: options.maxBatchBytes ?? DEFAULT_BATCH_BYTES,
+    snapshotCompression: options.snapshotCompression ?? 'none',
+    files: options.files ?? nodeFiles,
+    nonce: options.nonce,
+  };
+  checkSettings(settings);
+  return new WalStorageEngine(resolve(directory), settings);
+}
+
+/** What an engine has while it is open. */
+interface Opened {
+  readonly context: StorageContext;
+  readonly folder: DataFolder;
+  readonly health: Health;
+  readonly wal: Wal;
+  readonly groups: Map<GroupId, WalGroup>;
+  identity: StoredIdentity | null;
+}
+
+class WalStorageEngine implements StorageEngine {
+  readonly #path: string;
+  readonly #settings: Settings;
+  #opened: Opened | null = null;
+  #opening: Promise<Opened> | null = null;
+  #closing: Promise<void> | null = null;
+
+  constructor(path: string, settings: Settings) {
+    this.#path = path;
+    this.#settings = settings;
+  }
+
+  async open(context: StorageContext): Promise<StoredIdentity | null> {
+    if (this.#opening !== null || this.#opened !== null) {
+      throw new QuorateError('ERR_CONFIG', { message: 'another node uses this storage already' });
+    }
+    this.#opening = this.#open(context);
+    try {
+      this.#opened = await this.#opening;
+      return this.#opened.identity;
+    } finally {
+      this.#opening = null;
+    }
+  }
+
+  async #open(context: StorageContext): Promise<Opened> {
+    const { files, segmentBytes, maxBatchBytes, nonce } = this.#settings;
+    const folder = await DataFolder.open({
+      files,
+      logger: context.logger,
+      path: this.#path,
+      engine: ENGINE,
+      version: VERSION,
+      dataNames: [LOG_FOLDER, `${MARK_NAME}.1`, `${MARK_NAME}.2`],
+    });
+    const { identity } = folder;
+    const health = new Health();
+    const writer = new FileSegmentWriter(files);
+    try {
+      // The log is made before there is an identity: beside one, it is there or it was lost.
+      const wal = await health.attempt(this.#path, () =>
+        Wal.open({
+          ...{ files, context, health, path: this.#path, writer },
+          ...{ segmentBytes, maxBatchBytes, nonce, isUsed: identity !== null || folder.hasGroups },
+        }),
+      );
+      return { context, folder, health, wal, groups: new Map(), identity };
+    } catch (error) {
+      await writer.close();
+      await folder.release();
+      throw error;
+    }
+  }
+
+  async initialise(identity: StoredIdentity): Promise<void> {
+    const opened = this.#use();
+    if (opened.identity !== null) {
+      checkIdentity(opened.identity, identity);
+      if (isSameIdentity(opened.identity, identity)) return;
+    }
+    const copy = copyIdentity(identity);
+    await opened.health.write(this.#path, () => opened.folder.saveIdentity(copy));
+    opened.identity = copy;
+  }
+
+  async groups(): Promise<readonly GroupId[]> {
+    const { health, folder, wal } = this.#use();
+    // A group that has only a snapshot is not in the log yet.
+    const named = await health.attempt(this.#path, () => folder.groups());
+    return [...new Set([...wal.groups.ids, ...named])].sort();
+  }
+
+  group(id: GroupId): GroupStorage {
+    const { context, folder, health, wal, groups, identity } = this.#use();
+    assert(isName(id), 'a group id is a valid name');
+    assert(identity !== null, 'storage is initialised before a group is used');
+    let group = groups.get(id);
+    if (group === undefined) {
+      const { files, snapshotCompression: compression } = this.#settings;
+      group = new WalGroup({
+        ...{ files, logger: context.logger, health, group: id, compression },
+        ...{ folder: folder.groupPath(id), logPath: wal.path },
+        ...{ groups: wal.groups, stream: wal.stream },
+      });
+      groups.set(id, group);
+    }
+    return group;
+  }
+
+  async close(): Promise<void> {
+    this.#closing ??= this.#close().finally(() => {
+      this.#closing = null;
+    });
+    await this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    // An open that fails has let go of everything itself, and its caller is told.
+    const opened = this.#opened ?? (await this.#opening?.catch(() => null)) ?? null;
+    if (opened === null) return;
+    const { context, folder, health, wal, groups } = opened;
+    await health.idle();
+    // What fails in one part is no reason to leave the others as they are.
+    const endings = await Promise.allSettled([...groups.values()].map((group) => group.close()));
+    endings.push(...(await Promise.allSettled([wal.close()])));
+    for (const ending of endings) {
+      if (ending.status === 'fulfilled') continue;
+      const fields = { event: 'storage.closeFailed', error: String(ending.reason) };
+      context.logger.error(fields, 'the storage was not closed in full');
+    }
+    health.close();
+    this.#opened = null;
+    await folder.release();
+  }
+
+  #use(): Opened {
+    if (this.#opened === null) {
+      throw new QuorateError('ERR_CLOSED', { message: 'the storage is not open' });
+    }
+    return this.#opened;
+  }
+}
+
+function checkSettings({
+  segmentBytes,
+  maxBatchBytes,
+  snapshotCompression,
+  files,
+}: Settings): void {
+  checkCompression(snapshotCompression);
+  const isSize = Number.isSafeInteger(segmentBytes) && segmentBytes % BLOCK_BYTES === 0;
+  if (!isSize || segmentBytes < MIN_SEGMENT_BYTES) {
+    const message = `segmentBytes must be a multiple of ${BLOCK_BYTES} from ${MIN_SEGMENT_BYTES} on`;
+    throw new QuorateError('ERR_CONFIG', { message: `${message}, not ${segmentBytes}` });
+  }
+  if (!Number.isSafeInteger(maxBatchBytes) || maxBatchBytes < 1) {
+    throw new QuorateError('ERR_CONFIG', {
+      message: `maxBatchBytes must be at least 1, not ${maxBatchBytes}`,
+    });
+  }
+  if (files === nodeFiles && process.platform === 'win32') {
+    const message = 'walStorage does not run on Windows; use levelStorage';
+    throw new QuorateError('ERR_CONFIG', { message });
+  }
+}

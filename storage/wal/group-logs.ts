@@ -1,0 +1,212 @@
+import {
+  assert,
+  at,
+  type Entry,
+  type GroupId,
+  type LogIndex,
+  unpackEntries,
+  unreachable,
+} from '../../lib/base/index.js';
+import type { HardState } from '../../lib/interfaces/index.js';
+import { RangeMap } from './range-map.js';
+import type { EntriesRecord, GroupSummary, LogPlace, WalRecord } from './records.js';
+
+/** Where entries are: in which segment, and in memory while they were read and not handed over. */
+interface Held {
+  readonly segment: number;
+  readonly packed: Uint8Array | null;
+}
+
+/** What one group has in the stream. Nothing is kept per entry, but what was read and not taken. */
+export interface GroupLog extends GroupSummary {
+  readonly held: RangeMap<Held>;
+}
+
+interface MutableGroupLog extends GroupLog {
+  state: HardState | null;
+  base: LogPlace;
+  last: LogPlace;
+}
+
+/**
+ * What all groups have in the stream, by the records so far: the same at the end of a recovery as it was
+ * when the last of these records became durable. Says which segments are still needed.
+ */
+export class GroupLogs {
+  readonly #groups = new Map<GroupId, MutableGroupLog>();
+  /** Entries that a segment holds for some group. */
+  readonly #live = new Map<number, number>();
+  /** Entries that were ever written to a segment. */
+  readonly #written = new Map<number, number>();
+  #liveEntries = 0;
+  #writtenEntries = 0;
+
+  get ids(): readonly GroupId[] {
+    return [...this.#groups.keys()];
+  }
+
+  get(id: GroupId): GroupLog | null {
+    return this.#groups.get(id) ?? null;
+  }
+
+  /** A record of each group, for the head of a segment. */
+  checkpoint(): WalRecord[] {
+    return [...this.#groups].map(([group, { state, base, last }]) => ({
+      kind: 'group',
+      group,
+      summary: { state, base, last },
+    }));
+  }
+
+  liveEntries(segment: number): number {
+    return this.#live.get(segment) ?? 0;
+  }
+
+  /** Entries, of all segments, that no log holds any more. */
+  get deadEntries(): number {
+    return this.#writtenEntries - this.#liveEntries;
+  }
+
+  /** The segment is gone. */
+  forgetSegment(segment: number): void {
+    assert(this.liveEntries(segment) === 0, 'no log needs a segment that goes');
+    this.#live.delete(segment);
+    this.#writtenEntries -= this.#written.get(segment) ?? 0;
+    this.#written.delete(segment);
+  }
+
+  /** Why `record` cannot follow what is here; null if it can. */
+  contradiction(record: WalRecord): string | null {
+    const log = this.#groups.get(record.group);
+    if (record.kind === 'group') {
+      if (log === undefined) return null;
+      return isSameSummary(log, record.summary) ? null : 'is not as the records before it say';
+    }
+    if (log === undefined) return 'has a record before it is known';
+    switch (record.kind) {
+      case 'state':
+        return null;
+      case 'entries':
+        if (record.firstIndex <= log.base.index) return 'has entries that were compacted away';
+        return record.firstIndex <= log.last.index + 1 ? null : 'has a gap';
+      case 'moved':
+        return record.last.index <= log.last.index ? null : 'has entries moved that it never had';
+      case 'base':
+        return record.base.index <= log.last.index ? null : 'is compacted beyond its end';
+      case 'reset':
+        return record.base.index >= log.base.index ? null : 'is reset to before its base';
+      default:
+        return unreachable(record);
+    }
+  }
+
+  /** With `isKept`, entries stay in memory until `takeEntries`. */
+  apply(record: WalRecord, segment: number, options: { readonly isKept: boolean }): void {
+    const problem = this.contradiction(record);
+    assert(problem === null, `a record follows those before it: the group ${problem}`);
+    const log = this.#groups.get(record.group) ?? this.#create(record.group);
+    switch (record.kind) {
+      case 'group':
+        Object.assign(log, record.summary);
+        return;
+      case 'state':
+        log.state = record.state;
+        return;
+      case 'entries':
+        log.held.cutFrom(record.firstIndex);
+        log.last = record.last;
+        this.#hold(log, record, segment, options.isKept);
+        return;
+      case 'moved':
+        // Since it was written, some of it may have been compacted away.
+        if (record.last.index > log.base.index) this.#hold(log, record, segment, options.isKept);
+        return;
+      case 'base':
+        if (record.base.index > log.base.index) log.base = record.base;
+        log.held.dropThrough(log.base.index);
+        return;
+      case 'reset':
+        log.held.cutFrom(0);
+        log.base = record.base;
+        log.last = record.base;
+        return;
+      default:
+        unreachable(record);
+    }
+  }
+
+  /** The first entry that a group should have and has not; null where all are whole. */
+  missing(): { readonly group: GroupId; readonly index: LogIndex } | null {
+    for (const [group, { base, last, held }] of this.#groups) {
+      let index = base.index + 1;
+      for (const range of held.ranges) {
+        if (range.first !== index) break;
+        index = range.last + 1;
+      }
+      if (index <= last.index) return { group, index };
+    }
+    return null;
+  }
+
+  /**
+   * The whole log of a group, as it was read; from now on it is not held here. Throws where what was stored
+   * is none: the bytes are as they were written, but a wrong program wrote them.
+   */
+  takeEntries(group: GroupId): readonly Entry[] {
+    const log = this.#groups.get(group);
+    assert(log !== undefined, 'entries are taken of a group that is known');
+    const entries = this.heldEntries(group);
+    for (const [offset, { index }] of entries.entries()) {
+      if (index !== log.base.index + 1 + offset) throw new Error(`entry ${index} is out of place`);
+    }
+    if (entries.length !== log.last.index - log.base.index) throw new Error('entries are missing');
+    log.held.revalue(({ segment }) => ({ segment, packed: null }));
+    return entries;
+  }
+
+  /** The entries of a group that are in memory, in order. */
+  heldEntries(group: GroupId): readonly Entry[] {
+    const entries: Entry[] = [];
+    for (const { first, last, value } of this.#groups.get(group)?.held.ranges ?? []) {
+      if (value.packed === null) continue;
+      for (const entry of unpackEntries(value.packed)) {
+        if (entry.group !== group) throw new Error(`entry ${entry.index} is of another group`);
+        if (first <= entry.index && entry.index <= last) entries.push(entry);
+      }
+    }
+    return entries;
+  }
+
+  #hold(log: GroupLog, record: EntriesRecord, segment: number, isKept: boolean): void {
+    const first = Math.max(record.firstIndex, log.base.index + 1);
+    const packed = isKept ? at(record.packed, 0) : null;
+    const count = record.last.index - record.firstIndex + 1;
+    this.#written.set(segment, (this.#written.get(segment) ?? 0) + count);
+    this.#writtenEntries += count;
+    log.held.put(first, record.last.index, { segment, packed });
+  }
+
+  #create(group: GroupId): MutableGroupLog {
+    const held = new RangeMap<Held>({
+      isSame: (a, b) => a.segment === b.segment && a.packed === null && b.packed === null,
+      onChange: ({ segment }, difference) => {
+        this.#live.set(segment, this.liveEntries(segment) + difference);
+        this.#liveEntries += difference;
+      },
+    });
+    const log = { state: null, base: NOWHERE, last: NOWHERE, held };
+    this.#groups.set(group, log);
+    return log;
+  }
+}
+
+const NOWHERE: LogPlace = { index: 0, term: 0 };
+
+function isSameSummary(a: GroupSummary, b: GroupSummary): boolean {
+  const isSameState = a.state?.term === b.state?.term && a.state?.votedFor === b.state?.votedFor;
+  return isSameState && isSamePlace(a.base, b.base) && isSamePlace(a.last, b.last);
+}
+
+function isSamePlace(a: LogPlace, b: LogPlace): boolean {
+  return a.index === b.index && a.term === b.term;
+}
