@@ -10,6 +10,11 @@ interface Content {
 /** What a power cut leaves of what was not synced. */
 export type Remains = 'nothing' | 'half' | 'all';
 
+export interface CutWrite {
+  readonly path: string;
+  readonly sizeBytes: number;
+}
+
 /**
  * Files in memory that know what is durable: contents once they are synced, names once their folder
  * is. Made to crash at the nth call: that write is cut in half, and every later call fails.
@@ -18,9 +23,18 @@ export class CrashingFiles implements FileLayer {
   readonly #names = new Map<string, Content>();
   readonly #durableNames = new Map<string, Content>();
   #callsLeft = Number.POSITIVE_INFINITY;
+  #keptBytes: number | null = null;
+  #cutWrite: CutWrite | null = null;
 
-  crashAfter(calls: number): void {
+  /** Cuts the power at the call after `calls` others. If it is a write, `keptBytes` of it, or half, arrive. */
+  crashAfter(calls: number, keptBytes: number | null = null): void {
     this.#callsLeft = calls;
+    this.#keptBytes = keptBytes;
+  }
+
+  /** The write that the power was cut in; null where it was another call. */
+  get cutWrite(): CutWrite | null {
+    return this.#cutWrite;
   }
 
   get hasCrashed(): boolean {
@@ -63,7 +77,7 @@ export class CrashingFiles implements FileLayer {
       content = { current: new Uint8Array(0), durable: new Uint8Array(0) };
       this.#names.set(path, content);
     }
-    return this.#opened(content);
+    return this.#opened(path, content);
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -102,7 +116,7 @@ export class CrashingFiles implements FileLayer {
     if (this.#callsLeft < 0) throw new Error('the power is cut');
   }
 
-  #opened(content: Content): OpenFile {
+  #opened(path: string, content: Content): OpenFile {
     const write = (offset: number, bytes: Uint8Array): void => {
       const size = Math.max(content.current.length, offset + bytes.length);
       const next = new Uint8Array(size);
@@ -110,18 +124,20 @@ export class CrashingFiles implements FileLayer {
       next.set(bytes, offset);
       content.current = next;
     };
+    const call = (offset: number, bytes: Uint8Array): void => {
+      if (this.#callsLeft === 0) {
+        this.#cutWrite = { path, sizeBytes: bytes.length };
+        write(offset, bytes.subarray(0, this.#keptBytes ?? bytes.length / 2));
+      }
+      this.#call();
+      write(offset, bytes);
+    };
     return {
       sizeBytes: async () => content.current.length,
       read: async (offset, length) => content.current.slice(offset, offset + length),
-      write: async (offset, bytes) => {
-        if (this.#callsLeft === 0) write(offset, bytes.subarray(0, bytes.length / 2));
-        this.#call();
-        write(offset, bytes);
-      },
+      write: async (offset, bytes) => call(offset, bytes),
       writeDurably: async (offset, bytes) => {
-        if (this.#callsLeft === 0) write(offset, bytes.subarray(0, bytes.length / 2));
-        this.#call();
-        write(offset, bytes);
+        call(offset, bytes);
         content.durable = new Uint8Array(content.current);
       },
       truncate: async (size) => {

@@ -1,0 +1,102 @@
+import { deepEqual, equal, ok } from 'node:assert/strict';
+import t from 'tap';
+import { CrashingFiles, type CutWrite, type Remains } from './crashing-files.js';
+import { scratch } from './scratch.js';
+import { expectations, HISTORY, openHistory, perform, performCall } from './wal-history.js';
+
+const { fresh, remove } = scratch();
+t.teardown(remove);
+t.setTimeout(180_000);
+
+// The lock is of the real file system; all else is in memory.
+const directory = fresh();
+const expected = expectations(HISTORY);
+
+t.test('the history uses what a log can do: segments come and go', async () => {
+  const files = new CrashingFiles();
+  const { engine } = await openHistory(directory, { files });
+  equal(await perform(engine, HISTORY), HISTORY.length);
+  await engine.close();
+  const names = (await files.list(`${directory}/log`)).filter((name) => name.endsWith('.wal'));
+  ok(Number(names[0]?.slice(0, 16)) > 5, `the first segments are gone: ${names.join(' ')}`);
+  const { engine: next, found } = await openHistory(directory, {
+    files: files.afterPowerCut('all'),
+  });
+  deepEqual(found, expected.at(-1));
+  await next.close();
+});
+
+t.test(
+  'after a crash at any call, a start finds what was acknowledged, or that and the write under way (schedules A2, A3, F8)',
+  async (t) => {
+    let calls = 0;
+    for (let isDone = false; !isDone; calls += 1) {
+      const run = await crashed(calls, null);
+      isDone = run.done === HISTORY.length;
+      for (const remains of ['nothing', 'half', 'all'] as const) await expectFound(run, remains);
+    }
+    t.comment(`${calls} calls`);
+  },
+);
+
+t.test('a write torn at any byte is found whole or not at all (fault B1)', async (t) => {
+  let torn = 0;
+  for (let calls = 0, isDone = false; !isDone; calls += 1) {
+    const whole = await crashed(calls, null);
+    isDone = whole.done === HISTORY.length;
+    if (whole.cutWrite === null || !whole.cutWrite.path.endsWith('.wal')) continue;
+    for (const keptBytes of cuts(whole.cutWrite)) {
+      await expectFound(await crashed(calls, keptBytes), 'all');
+      torn += 1;
+    }
+  }
+  t.comment(`${torn} torn writes`);
+});
+
+interface Crashed {
+  readonly files: CrashingFiles;
+  readonly done: number;
+  readonly cutWrite: CutWrite | null;
+  readonly what: string;
+}
+
+/** The history until the power is cut, at the call after `calls` others, with `keptBytes` of a write. */
+async function crashed(calls: number, keptBytes: number | null): Promise<Crashed> {
+  const files = new CrashingFiles();
+  files.crashAfter(calls, keptBytes);
+  const done = await openHistory(directory, { files }).then(
+    async ({ engine }) => {
+      const count = await perform(engine, HISTORY);
+      await engine.close();
+      return count;
+    },
+    () => 0,
+  );
+  const what = `call ${calls}, ${keptBytes} bytes, after ${done} steps`;
+  return { files, done, cutWrite: files.cutWrite, what };
+}
+
+/** What was acknowledged is there, perhaps with the step that was under way, and the log goes on. */
+async function expectFound({ files, done, what }: Crashed, remains: Remains): Promise<void> {
+  const disk = files.afterPowerCut(remains);
+  const { engine, found } = await openHistory(directory, { files: disk });
+  const possible = expected.slice(done, done + 2).map((one) => JSON.stringify(one));
+  ok(
+    possible.includes(JSON.stringify(found)),
+    `${what}, ${remains} left: ${JSON.stringify(found)}`,
+  );
+  const term = 9;
+  await performCall(engine, { kind: 'save', group: 'b', term });
+  await engine.close();
+  const { engine: next, found: later } = await openHistory(directory, { files: disk });
+  equal(later['a'], found['a'], what);
+  equal(later['b'], found['b']?.replace(/^[^;]*/, '9 n9'), what);
+  await next.close();
+}
+
+/** Every byte of a short write; of a long one those around its blocks, and some. */
+function cuts({ sizeBytes }: CutWrite): readonly number[] {
+  const all = Array.from({ length: sizeBytes }, (_, byte) => byte);
+  if (sizeBytes < 400) return all;
+  return all.filter((byte) => byte % 199 === 0 || byte < 40 || sizeBytes - byte < 40);
+}
