@@ -107,15 +107,18 @@ export function unpackEntries(region: Uint8Array): Entry[] {
   const view = new DataView(region.buffer, region.byteOffset, region.byteLength);
   const entries: Entry[] = [];
   let offset = 0;
+  let group: GroupId = '';
   while (offset < region.length) {
-    const entry = unpackAt(region, view, offset);
+    const entry = unpackAt(region, view, offset, group);
     entries.push(entry);
     offset += entry.packed.length;
+    group = entry.group;
   }
   return entries;
 }
 
-function unpackAt(region: Uint8Array, view: DataView, offset: number): Entry {
+/** The entry at `offset`. Most are of the group of the one before, and then share the text of its name. */
+function unpackAt(region: Uint8Array, view: DataView, offset: number, groupBefore: GroupId): Entry {
   if (region.length - offset < FIXED_BYTES) throw malformed('a header is cut off');
   const layout = view.getUint8(offset);
   if (layout !== LAYOUT) throw malformed(`layout ${layout} is not known to this version`);
@@ -127,8 +130,7 @@ function unpackAt(region: Uint8Array, view: DataView, offset: number): Entry {
   const payloadAt = offset + FIXED_BYTES + groupLength;
   const end = payloadAt + view.getUint32(offset + 4, true);
   if (end > region.length) throw malformed('a payload is cut off');
-  const group = asciiAt(region, offset + FIXED_BYTES, groupLength);
-  if (!isName(group)) throw malformed('a group id is not a valid name');
+  const group = groupAt(region, offset + FIXED_BYTES, groupLength, groupBefore);
   const term = readU64(view, offset + 8);
   const index = readU64(view, offset + 16);
   if (term === 0 || index === 0) throw malformed('an entry has term or index 0');
@@ -142,6 +144,15 @@ function unpackAt(region: Uint8Array, view: DataView, offset: number): Entry {
     payload: region.subarray(payloadAt, end),
     packed: region.subarray(offset, end),
   };
+}
+
+function groupAt(region: Uint8Array, start: number, length: number, before: GroupId): GroupId {
+  let isSame = length === before.length && length > 0;
+  for (let i = 0; isSame && i < length; i += 1) isSame = region[start + i] === before.charCodeAt(i);
+  if (isSame) return before;
+  const group = asciiAt(region, start, length);
+  if (!isName(group)) throw malformed('a group id is not a valid name');
+  return group;
 }
 
 function asciiAt(region: Uint8Array, start: number, length: number): string {

@@ -1,6 +1,6 @@
 import {
   assert,
-  at,
+  concatBytes,
   type Entry,
   type GroupId,
   type LogIndex,
@@ -179,7 +179,7 @@ export class GroupLogs {
 
   #hold(log: GroupLog, record: EntriesRecord, segment: number, isKept: boolean): void {
     const first = Math.max(record.firstIndex, log.base.index + 1);
-    const packed = isKept ? at(record.packed, 0) : null;
+    const packed = isKept ? concatBytes(record.packed) : null;
     const count = record.last.index - record.firstIndex + 1;
     this.#written.set(segment, (this.#written.get(segment) ?? 0) + count);
     this.#writtenEntries += count;
