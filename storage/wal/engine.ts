@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { assert, type GroupId, isName, QuorateError } from '../../lib/base/index.js';
 import type {
   FileLayer,
@@ -9,6 +9,7 @@ import type {
 } from '../../lib/interfaces/index.js';
 import {
   checkCompression,
+  corrupt,
   DataFolder,
   Health,
   nodeFiles,
@@ -130,6 +131,10 @@ class WalStorageEngine implements StorageEngine {
           ...{ segmentBytes, maxBatchBytes, nonce, isUsed: identity !== null || folder.hasGroups },
         }),
       );
+      if (identity === null && wal.groups.ids.length > 0) {
+        await wal.close();
+        throw corrupt(join(this.#path, 'identity.1'), 'missing beside data');
+      }
       return { context, folder, health, wal, groups: new Map(), identity };
     } catch (error) {
       await writer.close();

@@ -1,0 +1,145 @@
+import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { QuorateError } from '../../lib/base/index.js';
+import { storageContext } from '../../lib/testing/index.js';
+import { levelStorage } from '../../storage/level/index.js';
+import { walStorage } from '../../storage/wal/index.js';
+import { CrashingFiles } from './crashing-files.js';
+import { scratch } from './scratch.js';
+import { expectations, HISTORY, openHistory, perform } from './wal-history.js';
+
+const { fresh, remove } = scratch();
+t.teardown(remove);
+
+const directory = fresh();
+const expected = expectations(HISTORY).at(-1);
+const whole = await written({ nonce: 7 });
+const segments = (await whole.list(`${directory}/log`)).map((name) => `${directory}/log/${name}`);
+
+t.test('a segment that is missing, cut, copied or of another log is refused by name', async (t) => {
+  const stranger = await written({ nonce: 8 });
+  for (const [at, path] of segments.entries()) {
+    const neighbour = segments[at + 1] ?? segments[at - 1] ?? '';
+    const damages: Record<string, (files: CrashingFiles) => Promise<unknown> | unknown> = {
+      missing: (files) => files.remove(path),
+      cut: (files) => files.damage(path, (bytes) => bytes.subarray(0, -4096)),
+      'cut to nothing': (files) => files.damage(path, () => new Uint8Array(0)),
+      'without its head': (files) => files.damage(path, (bytes) => bytes.fill(0, 0, 64)),
+      'with zeros at its end': (files) => files.damage(path, (bytes) => longer(bytes)),
+      'of another log': async (files) => {
+        const other = await stranger.read(path);
+        files.damage(path, () => other ?? new Uint8Array(0));
+      },
+      'in place of another': async (files) => {
+        const other = await files.read(neighbour);
+        files.damage(path, () => other ?? new Uint8Array(0));
+      },
+    };
+    for (const [what, damage] of Object.entries(damages)) {
+      const files = whole.afterPowerCut('all');
+      await damage(files);
+      const error = await refusal(files);
+      equal(error.code, 'ERR_CORRUPT', `${path} ${what}`);
+      ok(error.message.includes(`${directory}/log/`), error.message);
+      // Refused again, because nothing was changed.
+      equal((await refusal(files)).message, error.message);
+    }
+  }
+  t.comment(`${segments.length} segments`);
+});
+
+t.test(
+  'a log without its mark, a mark without its log, and data without either is refused',
+  async () => {
+    const marks = [`${directory}/mark.1`, `${directory}/mark.2`];
+    const lost: readonly (readonly [string, readonly string[], RegExp])[] = [
+      ['the mark', marks, /mark\.1/],
+      ['the log', segments, /\.wal: the segment is missing/],
+      ['both', [...marks, ...segments], /mark\.1/],
+      [
+        'the identity',
+        ['identity.1', 'identity.2'].map((name) => join(directory, name)),
+        /identity/,
+      ],
+    ];
+    for (const [what, paths, message] of lost) {
+      const files = whole.afterPowerCut('all');
+      for (const path of paths) await files.remove(path);
+      const error = await refusal(files);
+      equal(error.code, 'ERR_CORRUPT', what);
+      match(error.message, message, what);
+    }
+  },
+);
+
+t.test('a mark of which one copy is damaged or older says what the other one says', async () => {
+  for (const copy of [1, 2]) {
+    const files = whole.afterPowerCut('all');
+    files.damage(`${directory}/mark.${copy}`, (bytes) => bytes.fill(0, 20, 40));
+    const { engine, found } = await openHistory(directory, { files });
+    deepEqual(found, expected);
+    await engine.close();
+  }
+});
+
+t.test(
+  'segments that are not needed and names that nobody gave are left alone or removed',
+  async () => {
+    const files = whole.afterPowerCut('all');
+    for (const name of ['0000000000000001.wal', 'spare-1.tmp', 'notes.txt']) {
+      await (await files.open(`${directory}/log/${name}`, { create: true })).close();
+    }
+    const { engine, found } = await openHistory(directory, { files });
+    deepEqual(found, expected);
+    const names = await files.list(`${directory}/log`);
+    deepEqual(
+      names.filter((name) => !segments.includes(`${directory}/log/${name}`)),
+      ['notes.txt'],
+    );
+    await engine.close();
+  },
+);
+
+t.test('a directory keeps its engine', async () => {
+  for (const [first, second] of [
+    [walStorage, levelStorage],
+    [levelStorage, walStorage],
+  ] as const) {
+    const path = join(fresh(), 'data');
+    mkdirSync(path);
+    const engine = first(path);
+    await engine.open(storageContext());
+    await engine.close();
+    await rejects(second(path).open(storageContext()), { code: 'ERR_CONFIG', message: /engine/ });
+  }
+});
+
+async function written(options: { readonly nonce: number }): Promise<CrashingFiles> {
+  const files = new CrashingFiles();
+  const { engine } = await openHistory(directory, { ...options, files });
+  equal(await perform(engine, HISTORY), HISTORY.length);
+  await engine.close();
+  for (const name of await files.list(`${directory}/log`)) {
+    if (name.endsWith('.tmp')) await files.remove(`${directory}/log/${name}`);
+  }
+  return files;
+}
+
+async function refusal(files: CrashingFiles): Promise<QuorateError> {
+  try {
+    const { engine, found } = await openHistory(directory, { files });
+    await engine.close();
+    throw new Error(`opened with ${JSON.stringify(found)}`);
+  } catch (error) {
+    if (!QuorateError.is(error)) throw error;
+    return error;
+  }
+}
+
+function longer(bytes: Uint8Array): Uint8Array {
+  const result = new Uint8Array(bytes.length + 4096);
+  result.set(bytes);
+  return result;
+}
