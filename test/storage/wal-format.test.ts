@@ -19,6 +19,8 @@ const SEQUENCE = 3;
 const START = { segment: SEQUENCE, offset: 64, batchNumber: 40, chain: 11 };
 const stamps = new Stamps(7);
 
+t.setTimeout(120_000);
+
 t.test('a stamp', async (t) => {
   const place = { sequence: 2 ** 33, offset: 2 ** 34 };
   const stamp = { crc: 0xfedcba98, batchNumber: 2 ** 47 + 5, isLast: true };
@@ -235,7 +237,7 @@ t.test('records give the same logs when the first segments are gone', async () =
   for (const [record, problem] of wrong) ok(problem.test(logs.contradiction(record) ?? ''));
 });
 
-/** A segment of six blocks with batches of these lengths, and where each ends. */
+/** A segment of eight blocks with batches of these lengths, and where each ends. */
 function written(
   start: typeof START,
   lengths: readonly number[],
