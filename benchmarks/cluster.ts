@@ -22,7 +22,7 @@ export interface ClusterOptions {
   readonly folderOf?: (id: string) => string;
 }
 
-/** Members on TCP with level, each a process of its own on this machine. */
+/** Members on TCP, each a process of its own on this machine. */
 export class Cluster implements AsyncDisposable {
   readonly ids: readonly string[];
   readonly #options: ClusterOptions;

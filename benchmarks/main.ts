@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { catchUp } from './catch-up.js';
+import { chooseEngine } from './engines.js';
 import { failover } from './failover.js';
 import { handOver } from './hand-over.js';
 import { hungDisk } from './hung-disk.js';
@@ -10,7 +11,7 @@ import { threeProcesses } from './processes.js';
 
 /*
  * `npm run bench -- NAME …` runs what is named, one after the other; without a name, proposals per
- * second. Ratios within one run say more than figures.
+ * second. Ratios within one run say more than figures. `--storage level` compares the engines.
  */
 
 interface BenchmarkOptions {
@@ -34,7 +35,11 @@ const benchmarks: Readonly<Record<string, (options: BenchmarkOptions) => Promise
 const DEFAULT_NAMES = ['in-process', 'processes'];
 
 const { values, positionals } = parseArgs({
-  options: { seconds: { type: 'string', default: '3' }, count: { type: 'string' } },
+  options: {
+    seconds: { type: 'string', default: '3' },
+    count: { type: 'string' },
+    storage: { type: 'string', default: 'wal' },
+  },
   allowPositionals: true,
 });
 const names = positionals.length === 0 ? DEFAULT_NAMES : positionals;
@@ -46,6 +51,7 @@ if (unknown.length > 0) {
 }
 // What was begun is cleaned up on the way out.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
+chooseEngine(values.storage);
 const count = values.count === undefined ? undefined : Number(values.count);
 const options = { seconds: Number(values.seconds), count };
 for (const name of names) await benchmarks[name]?.(options);

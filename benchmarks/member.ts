@@ -1,8 +1,8 @@
 import { lineLogger, openKVStore } from 'quorate';
 import type { Metrics } from 'quorate/interfaces';
 import { serveClients } from 'quorate/server';
-import { levelStorage } from 'quorate/storage/level';
 import { tcpTransport } from 'quorate/transports/tcp';
+import { chosenEngine, openEngine } from './engines.js';
 import { putLoad } from './load.js';
 import type { Answers, Look, MemberSettings, NumberedAnswer, NumberedOrder } from './orders.js';
 
@@ -28,7 +28,7 @@ const logger = lineLogger({
   wallNow: () => Date.now(),
 });
 const transport = tcpTransport();
-const storage = levelStorage(folder);
+const storage = openEngine(chosenEngine(), folder);
 const kv = await openKVStore({
   id,
   members,

@@ -2,6 +2,7 @@ import type { KVStore } from 'quorate';
 import { connect } from 'quorate/client';
 import { at } from '../lib/base/index.js';
 import { Cluster } from './cluster.js';
+import { chosenEngine } from './engines.js';
 import { Ledger } from './ledger.js';
 import { claim, print, printTarget } from './report.js';
 import { SteadyLoad, type StepResult } from './steady-load.js';
@@ -103,7 +104,9 @@ async function votersOf(cluster: Cluster): Promise<readonly string[]> {
 /** `npm run bench -- members` */
 export async function members(): Promise<void> {
   const perSecond = 300;
-  print(`members: five processes on TCP with level, ${perSecond} puts a second on 4 connections`);
+  print(
+    `members: five processes on TCP with ${chosenEngine()}, ${perSecond} puts a second on 4 connections`,
+  );
   const { all, issued, lost, samples, voters } = await membersDrill({
     perSecond,
     calmMs: 2000,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type KVStore, openKVStore } from 'quorate';
-import { levelStorage } from 'quorate/storage/level';
+import { chosenEngine, openEngine } from './engines.js';
 import { HoldProbe } from './hold-probe.js';
 import { mib, milliseconds, row, seconds } from './report.js';
 import { SteadyPuts } from './steady-puts.js';
@@ -22,7 +22,7 @@ const SETTLE_MS = 2000;
 const probe = new HoldProbe();
 
 async function fill(folder: string): Promise<void> {
-  const kv = await openKVStore({ storage: levelStorage(folder) });
+  const kv = await openKVStore({ storage: openEngine(chosenEngine(), folder) });
   const taken: { readonly startMs: number; readonly endMs: number; readonly sizeBytes: number }[] =
     [];
   kv.events.on('raft.snapshotCreated', ({ durationMs, sizeBytes }) => {
@@ -71,7 +71,7 @@ async function fill(folder: string): Promise<void> {
 async function restart(folder: string): Promise<void> {
   const cpuBefore = process.cpuUsage();
   const startMs = performance.now();
-  const kv = await openKVStore({ storage: levelStorage(folder) });
+  const kv = await openKVStore({ storage: openEngine(chosenEngine(), folder) });
   const openMs = performance.now();
   await kv.ready();
   const readyMs = performance.now();

@@ -35,7 +35,7 @@ export async function runDemo(): Promise<number> {
 }
 
 async function play(cluster: DemoCluster): Promise<void> {
-  print(`Three processes, TCP between them, LevelDB under each; data in ${cluster.folder}\n`);
+  print(`Three processes, TCP between them, a log on disk under each; data in ${cluster.folder}\n`);
   await Promise.all(cluster.members.map(({ id }) => cluster.start(id)));
   const where = cluster.members.map(({ id, peerAddress }) => `${id} ${peerAddress}`);
   say('start', where.join('   '));

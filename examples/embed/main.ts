@@ -4,7 +4,7 @@
 import { createServer } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { openKVStore } from 'quorate';
-import { levelStorage } from 'quorate/storage/level';
+import { walStorage } from 'quorate/storage/wal';
 import { tcpTransport } from 'quorate/transports/tcp';
 
 const [id = 'n1', port = '3001', peers = '7001,7002,7003'] = process.argv.slice(2);
@@ -14,7 +14,7 @@ const kv = await openKVStore({
     peers.split(',').map((peer, i) => [`n${i + 1}`, `127.0.0.1:${peer}`]),
   ),
   transport: tcpTransport(),
-  storage: levelStorage(`./data/${id}`),
+  storage: walStorage(`./data/${id}`),
 });
 
 const server = createServer(async (request, response) => {

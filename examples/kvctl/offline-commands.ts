@@ -1,15 +1,15 @@
 import { readdir } from 'node:fs/promises';
 import { type MemberRecovery, QuorateError, recoverMember, restoreSnapshot } from 'quorate';
-import { levelStorage, snapshotFile } from 'quorate/storage/level';
+import { snapshotFile } from 'quorate/storage/wal';
 import { CLIENT_PORT_OFFSET, formatEndpoint, MAX_PORT, parseMemberList } from '../cli/addresses.js';
 import type { Flag, Settings } from '../cli/flags.js';
+import { type EngineName, engineOf, STORAGE_FLAG, storageIn } from '../cli/storage.js';
 import { UsageError } from '../cli/usage-error.js';
 import { type Command, DONE, type Output, USAGE } from './command.js';
 
 const DATA_DIR: Flag = { name: 'data-dir', value: 'DIR', help: 'of a node that is stopped' };
 /** A file that is in every data directory. */
 const FORMAT = 'FORMAT';
-const STORAGE: Flag = { name: 'storage', value: 'ENGINE', help: 'of the directory: level' };
 
 /** Commands that work on files, and ask no cluster. */
 export const OFFLINE_COMMANDS: readonly Command[] = [
@@ -22,15 +22,15 @@ export const OFFLINE_COMMANDS: readonly Command[] = [
       { ...DATA_DIR, help: 'new or empty' },
       { name: 'id', value: 'NAME', help: 'this member, one of --cluster' },
       { name: 'token', value: 'TEXT', help: 'keeps this restore apart from others of the same' },
-      STORAGE,
+      STORAGE_FLAG,
     ],
     prepareOffline: ({ words: [file = ''], settings }) => {
       const directory = required(settings, 'data-dir', './data/n1');
       const id = required(settings, 'id', 'n1');
       const listed = membersOf(settings, id);
       const token = settings.get('token')?.text;
-      checkStorage(settings);
-      return (out) => restore({ file, directory, id, listed, token }, out);
+      const engine = engineOf(settings);
+      return (out) => restore({ file, directory, id, listed, token, engine }, out);
     },
   },
   {
@@ -41,13 +41,13 @@ export const OFFLINE_COMMANDS: readonly Command[] = [
     flags: [
       DATA_DIR,
       { name: 'force', value: null, help: 'do it; without, it says what it would do' },
-      STORAGE,
+      STORAGE_FLAG,
     ],
     prepareOffline: ({ settings }) => {
       const directory = required(settings, 'data-dir', './data/n1');
       const force = settings.get('force')?.text === 'true';
-      checkStorage(settings);
-      return (out) => recover(directory, force, out);
+      const engine = engineOf(settings);
+      return (out) => recover({ directory, force, engine }, out);
     },
   },
 ];
@@ -58,6 +58,7 @@ interface RestoreWish {
   readonly id: string;
   readonly listed: Members;
   readonly token: string | undefined;
+  readonly engine: EngineName | null;
 }
 
 interface Members {
@@ -66,11 +67,11 @@ interface Members {
 }
 
 async function restore(wish: RestoreWish, out: Output): Promise<number> {
-  const { file, directory, id, listed, token } = wish;
+  const { file, directory, id, listed, token, engine } = wish;
   const snapshot = await snapshotFile(file).open();
   try {
     await checkEmpty(directory);
-    const storage = levelStorage(directory);
+    const storage = await storageIn(directory, engine);
     const made = await restoreSnapshot({ snapshot, storage, id, ...listed, token });
     const { clusterId, incarnation, index, term, sizeBytes, digest } = made;
     out.line(
@@ -84,10 +85,18 @@ async function restore(wish: RestoreWish, out: Output): Promise<number> {
   }
 }
 
-async function recover(directory: string, force: boolean, out: Output): Promise<number> {
+interface RecoverWish {
+  readonly directory: string;
+  readonly force: boolean;
+  readonly engine: EngineName | null;
+}
+
+async function recover(wish: RecoverWish, out: Output): Promise<number> {
+  const { directory, force, engine } = wish;
   // Opening one that is no data directory would make it one.
   if (!(await namesIn(directory)).includes(FORMAT)) throw wrong(`${directory} holds no data`);
-  const recovery = await recoverMember({ storage: levelStorage(directory), force });
+  const storage = await storageIn(directory, engine);
+  const recovery = await recoverMember({ storage, force });
   out.line(described(recovery, directory), { directory, ...recovery });
   if (recovery.isDone) return DONE;
   out.note('kvctl: nothing was changed; add --force to do it');
@@ -145,12 +154,6 @@ function required(settings: Settings, name: string, example: string): string {
   const text = settings.get(name)?.text ?? '';
   if (text !== '') return text;
   throw new UsageError(`--${name} is missing; for example --${name} ${example}`);
-}
-
-function checkStorage(settings: Settings): void {
-  const { text, source } = settings.get('storage') ?? { text: 'level', source: '' };
-  if (text === 'level') return;
-  throw new UsageError(`${source} ${text} is not in this version; there is level`);
 }
 
 async function checkEmpty(directory: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { saveSnapshot } from 'quorate';
-import { snapshotFile } from 'quorate/storage/level';
+import { snapshotFile } from 'quorate/storage/wal';
 import { type Command, DONE } from './command.js';
 
 /** Commands that make copies of a running cluster. */

@@ -1,4 +1,5 @@
 import type { Flag, FlagTable } from '../cli/flags.js';
+import { STORAGE_FLAG } from '../cli/storage.js';
 
 const FLAGS: readonly Flag[] = [
   { name: 'id', aliases: ['node-id'], value: 'NAME', help: "this node's name; required" },
@@ -28,7 +29,7 @@ const FLAGS: readonly Flag[] = [
     help: 'peer addresses of a cluster that runs: join it; only while the directory is new',
   },
   { name: 'data-dir', value: 'DIR', help: 'where data is kept; default: none, memory only' },
-  { name: 'storage', value: 'level', help: 'the engine of --data-dir; default: level' },
+  STORAGE_FLAG,
   { name: 'transport', value: 'tcp', help: 'how peers talk; default: tcp' },
   { name: 'timing', value: 'PRESET', help: 'fast, debug or demo; default: fast' },
   mode('fast'),

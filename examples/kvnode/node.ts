@@ -1,9 +1,9 @@
 import { bytes, type KVStore, openKVStore, QuorateError } from 'quorate';
 import type { Logger } from 'quorate/interfaces';
 import { type ClientServer, serveClients } from 'quorate/server';
-import { levelStorage } from 'quorate/storage/level';
 import { tcpTransport } from 'quorate/transports/tcp';
 import { CLIENT_PORT_OFFSET, formatEndpoint, isLoopback } from '../cli/addresses.js';
+import { storageIn } from '../cli/storage.js';
 import { choosePorts, type NodePorts } from './ports.js';
 import type { KVNodeSettings } from './settings.js';
 
@@ -54,7 +54,7 @@ interface StoreParts {
 
 async function openStore(parts: StoreParts): Promise<KVStore<Uint8Array>> {
   const { settings, ports, peerAddress, clientAddress, logger } = parts;
-  const { id, cluster, join, dataDir, timing } = settings;
+  const { id, cluster, join, dataDir, storage, timing } = settings;
   const listed = (cluster ?? []).map(({ id: other, peer }) => [other, formatEndpoint(peer)]);
   try {
     return await openKVStore({
@@ -63,7 +63,7 @@ async function openStore(parts: StoreParts): Promise<KVStore<Uint8Array>> {
         ? { members: { ...Object.fromEntries(listed), [id]: peerAddress } }
         : { join: join.map(formatEndpoint), peerAddress }),
       transport: tcpTransport({ listen: formatEndpoint(ports.peer) }),
-      storage: dataDir === null ? undefined : levelStorage(dataDir),
+      storage: dataDir === null ? undefined : await storageIn(dataDir, storage),
       timing,
       clientAddress,
       logger,

@@ -19,6 +19,7 @@ import {
   settingsOfEnvironment,
   settingsOfObject,
 } from '../cli/flags.js';
+import { type EngineName, engineOf } from '../cli/storage.js';
 import { UsageError } from '../cli/usage-error.js';
 import { KVNODE_FLAGS } from './flags.js';
 
@@ -39,6 +40,8 @@ export interface KVNodeSettings {
   readonly join: readonly Endpoint[] | null;
   /** Null: in memory. */
   readonly dataDir: string | null;
+  /** Of a new directory; null: as the directory says, or the default. */
+  readonly storage: EngineName | null;
   readonly timing: TimingOptions;
   readonly console: boolean;
   readonly verbose: boolean;
@@ -116,7 +119,6 @@ function interpret(settings: Settings, isRestart: boolean): KVNodeSettings {
     parsePort(text, source),
   );
   const cluster = optional(settings, 'cluster', memberTable);
-  onlyOne(settings, 'storage', 'level');
   onlyOne(settings, 'transport', 'tcp');
   const read: KVNodeSettings = {
     id,
@@ -127,6 +129,7 @@ function interpret(settings: Settings, isRestart: boolean): KVNodeSettings {
     cluster,
     join: optional(settings, 'join', endpoints),
     dataDir: optional(settings, 'data-dir', notEmpty),
+    storage: engineOf(settings),
     timing: timingOf(settings),
     console: settings.get('console')?.text === 'true',
     verbose: settings.get('verbose')?.text === 'true',

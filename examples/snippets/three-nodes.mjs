@@ -1,6 +1,6 @@
 // three terminals: node three-nodes.mjs n1 · node three-nodes.mjs n2 · node three-nodes.mjs n3
 import { openKVStore } from 'quorate';
-import { levelStorage } from 'quorate/storage/level';
+import { walStorage } from 'quorate/storage/wal';
 import { tcpTransport } from 'quorate/transports/tcp';
 
 const id = process.argv[2];
@@ -8,7 +8,7 @@ const kv = await openKVStore({
   id,
   members: { n1: '127.0.0.1:7001', n2: '127.0.0.1:7002', n3: '127.0.0.1:7003' },
   transport: tcpTransport(), // listens on members[id]
-  storage: levelStorage(`./data/${id}`),
+  storage: walStorage(`./data/${id}`),
 });
 await kv.ready(); // a majority is up
 await kv.put(`hello/${id}`, new Date().toISOString());

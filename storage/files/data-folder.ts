@@ -1,12 +1,12 @@
 import { join } from 'node:path';
-import { encodeUtf8, type GroupId, isName, QuorateError } from '../../lib/base/index.js';
+import { type GroupId, isName, QuorateError } from '../../lib/base/index.js';
 import type { FileLayer, Logger, StoredIdentity } from '../../lib/interfaces/index.js';
-import { checksum } from './checksum.js';
 import { corrupt, storageFailed } from './damage.js';
 import { type FolderLock, lockFolder } from './folder-lock.js';
+import { checkFormat, FORMAT_NAME, readFormat, writeFormat } from './format.js';
 import { decodeIdentity, encodeIdentity } from './small-values.js';
 import { TwinFile } from './twin-file.js';
-import { TEMPORARY_SUFFIX, writeWhole } from './whole-file.js';
+import { TEMPORARY_SUFFIX } from './whole-file.js';
 
 export interface DataFolderOptions {
   readonly files: FileLayer;
@@ -21,7 +21,6 @@ export interface DataFolderOptions {
 }
 
 const GROUPS = 'groups';
-const FORMAT = 'FORMAT';
 
 /** A node's data folder: locked, of a known format, with the node's identity. */
 export class DataFolder {
@@ -64,7 +63,7 @@ export class DataFolder {
       return await usable(path, async () => {
         const names = await files.list(path);
         await removeTemporary(files, path, names);
-        await checkFormat(options, names);
+        await ownFormat(options, names);
         const identityFile = new TwinFile({
           files,
           path: join(path, 'identity'),
@@ -136,36 +135,16 @@ function groupOf(name: string): GroupId {
     .replaceAll(/=([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
-async function checkFormat(options: DataFolderOptions, names: readonly string[]): Promise<void> {
-  const { files, engine, version } = options;
-  const path = join(options.path, FORMAT);
-  const bytes = await files.read(path);
-  if (bytes === null) {
-    const data = ['identity.1', 'identity.2', GROUPS, ...options.dataNames];
-    if (names.some((name) => data.includes(name))) throw corrupt(path, 'missing beside data');
-    return writeWhole(files, path, encodeUtf8(formatLine(engine, version)));
+/** Marks a folder that is new, and checks one that is not. */
+async function ownFormat(options: DataFolderOptions, names: readonly string[]): Promise<void> {
+  const { files, path, engine, version, dataNames } = options;
+  const found = await readFormat(files, path);
+  if (found !== null) return checkFormat(path, found, { engine, version });
+  const data = ['identity.1', 'identity.2', GROUPS, ...dataNames];
+  if (names.some((name) => data.includes(name))) {
+    throw corrupt(join(path, FORMAT_NAME), 'missing beside data');
   }
-  const found = parseFormat(Buffer.from(bytes).toString('latin1'));
-  if (found === null) throw corrupt(path, 'damaged');
-  if (found.engine === engine && found.version === version) return;
-  throw new QuorateError('ERR_CONFIG', {
-    message:
-      `${options.path} was written by storage engine ${found.engine}, version ${found.version}, ` +
-      `and cannot be opened by ${engine}, version ${version}`,
-  });
-}
-
-function formatLine(engine: string, version: number): string {
-  const text = `quorate ${engine} ${version}`;
-  return `${text} ${checksum(encodeUtf8(text)).toString(16).padStart(8, '0')}\n`;
-}
-
-function parseFormat(line: string): { readonly engine: string; readonly version: number } | null {
-  const match = /^quorate ([a-z]+) (\d{1,9}) [0-9a-f]{8}\n$/.exec(line);
-  const engine = match?.[1];
-  if (engine === undefined) return null;
-  const version = Number(match?.[2]);
-  return formatLine(engine, version) === line ? { engine, version } : null;
+  await writeFormat(files, path, { engine, version });
 }
 
 /** Says in one line why a folder cannot be used at all. */

@@ -19,6 +19,7 @@ export { checkCompression, type SnapshotCompression } from './compression.js';
 export { corrupt, storageFailed } from './damage.js';
 export { DataFolder, type DataFolderOptions } from './data-folder.js';
 export { type FolderLock, lockFolder } from './folder-lock.js';
+export { storedEngine } from './format.js';
 export { type FoundLog, GroupFiles, type GroupFilesOptions } from './group-files.js';
 export { Health } from './health.js';
 export { Mark, type MarkOptions } from './mark.js';

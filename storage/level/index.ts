@@ -14,5 +14,6 @@ export {
   type SnapshotFile,
   type SnapshotFileOptions,
   snapshotFile,
+  storedEngine,
 } from '../files/index.js';
 export { type LevelStorageOptions, levelStorage } from './engine.js';

@@ -11,5 +11,11 @@
  *
  * @module quorate/storage/wal
  */
-export { type SnapshotFile, type SnapshotFileOptions, snapshotFile } from '../files/index.js';
+export {
+  type SnapshotCompression,
+  type SnapshotFile,
+  type SnapshotFileOptions,
+  snapshotFile,
+  storedEngine,
+} from '../files/index.js';
 export { type WalStorageOptions, walStorage } from './engine.js';

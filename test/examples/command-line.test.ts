@@ -95,7 +95,7 @@ t.test('what is wrong with a node is said in one line with what would be right',
       '--bind: peer port 65000 puts the client port at 66000, above 65535; ' +
         'take a peer port up to 64535',
     ],
-    ['--id n1 --bind :1 --storage wal', '--storage wal is not in this version; there is level'],
+    ['--id n1 --bind :1 --storage rocks', '--storage must be wal or level, not "rocks"'],
     ['--id n1 --bind :1 --transport http', '--transport http is not in this version; there is tcp'],
     ['--id n1 --bind :1 --timing slow', '--timing must be fast or debug or demo, not "slow"'],
     [
@@ -219,8 +219,8 @@ t.test('what is wrong with a command is said in one line with what would be righ
     ],
     ['snapshot restore f --data-dir d --id n1 --cluster n1=h:1,n1=h:2', '--cluster lists n1 twice'],
     [
-      'snapshot restore f --data-dir d --id n1 --cluster n1=h:1 --storage wal',
-      '--storage wal is not in this version; there is level',
+      'snapshot restore f --data-dir d --id n1 --cluster n1=h:1 --storage rocks',
+      '--storage must be wal or level, not "rocks"',
     ],
     ['member recover', '--data-dir is missing; for example --data-dir ./data/n1'],
     ['member recover --force=yes', '--force takes no value; leave out =yes'],

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import t, { type Test } from 'tap';
 import {
@@ -29,6 +29,39 @@ t.test('a single node keeps across kill -9 what it acknowledged', async (t) => {
   const found = new Set(stdout.trimEnd().split('\n'));
   for (let i = 0; i < acknowledged; i += 1) {
     if (!found.has(`key/${i}\tvalue ${i}`)) t.fail(`key/${i} was acknowledged and is lost`);
+  }
+});
+
+t.test('a directory keeps the engine that it was begun with', async (t) => {
+  const members = await Members.create(1, t.testdir());
+  t.teardown(() => members.killAll());
+  const format = (): string => readFileSync(`${members.directory('n1')}/FORMAT`, 'utf8');
+  const start = async (more: readonly string[]): Promise<Program> => {
+    const node = new Program(KVNODE, [...members.args('n1'), ...more]);
+    t.teardown(() => node.end('SIGKILL'));
+    await node.line(/^ready /);
+    return node;
+  };
+  for (const [first, other] of [
+    ['level', 'wal'],
+    ['wal', 'level'],
+  ] as const) {
+    const node = await start(first === 'wal' ? [] : ['--storage', first]);
+    t.match(format(), `quorate ${first} 1 `);
+    t.equal((await members.ctl(['put', 'a', first])).stdout, 'OK\n');
+    await node.end('SIGKILL');
+    const refused = await run(KVNODE, [...members.args('n1'), '--storage', other]);
+    const directory = members.directory('n1');
+    t.match(refused, {
+      code: 2,
+      stderr:
+        `kvnode: ${directory} was written by ${first} and keeps it, but --storage says ${other}; ` +
+        'leave --storage away, or name a new directory\n',
+    });
+    const again = await start([]);
+    t.equal((await members.ctl(['get', 'a'])).stdout, `${first}\n`);
+    t.equal((await again.end('SIGTERM')).code, 0);
+    rmSync(directory, { recursive: true });
   }
 });
 
@@ -166,13 +199,13 @@ t.test(
 );
 
 t.test('a node whose disk fails says so in one line and exits 1', async (t) => {
-  // A file of more than 64 blocks cannot be written: the log meets that soon.
-  const wrapper = ['sh', '-c', 'ulimit -f 64; exec "$0" "$@"'];
+  // A file of more than 3000 blocks cannot be written: the second segment of the log would be one.
+  const wrapper = ['sh', '-c', 'ulimit -f 3000; exec "$0" "$@"'];
   const args = ['--id', 'n1', '--bind', ':0', '--data-dir', t.testdir(), '--log-format', 'json'];
   const node = started(t, [...args, '--console'], { wrapper });
   await node.line(/^ready/);
   const value = 'x'.repeat(20_000);
-  for (let i = 0; i < 10; i += 1) node.child.stdin!.write(`put key/${i} ${value}\n`);
+  for (let i = 0; i < 200; i += 1) node.child.stdin!.write(`put key/${i} ${value}\n`);
   const { code, signal, stderr } = await node.ended;
   t.same({ code, signal }, { code: 1, signal: null });
   t.match(stderr.trimEnd().split('\n').at(-1), /^kvnode: n1 has stopped: ERR_STORAGE: /);
