@@ -18,12 +18,19 @@ export { checksum } from './checksum.js';
 export { checkCompression, type SnapshotCompression } from './compression.js';
 export { corrupt, storageFailed } from './damage.js';
 export { DataFolder, type DataFolderOptions } from './data-folder.js';
+export {
+  durableFlag,
+  flagsPath,
+  isFlagTaken,
+  THIS_SYSTEM,
+  type WriteSystem,
+} from './durable-flag.js';
 export { type FolderLock, lockFolder } from './folder-lock.js';
 export { storedEngine } from './format.js';
 export { type FoundLog, GroupFiles, type GroupFilesOptions } from './group-files.js';
 export { Health } from './health.js';
 export { Mark, type MarkOptions } from './mark.js';
-export { nodeFiles } from './node-files.js';
+export { nodeFiles, openNodeFile } from './node-files.js';
 export type { LogPosition } from './small-values.js';
 export { type SnapshotFile, type SnapshotFileOptions, snapshotFile } from './snapshot-file.js';
 export { SnapshotFiles, type SnapshotFilesOptions } from './snapshot-files.js';

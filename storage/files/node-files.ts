@@ -10,7 +10,10 @@ import {
   stat,
 } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { FileLayer, OpenFile } from '../../lib/interfaces/index.js';
+import type { FileLayer, OpenFile, OpenOptions } from '../../lib/interfaces/index.js';
+import { durableFlag, flagsPath, isFlagTaken, THIS_SYSTEM } from './durable-flag.js';
+
+const DURABLE_FLAG = durableFlag(THIS_SYSTEM);
 
 /** The file system of the machine. */
 export const nodeFiles: FileLayer = {
@@ -31,15 +34,8 @@ export const nodeFiles: FileLayer = {
   async read(path) {
     return orNull(readFile(path));
   },
-  async open(path, { create, durable = false }) {
-    const flags = constants.O_RDWR | (create ? constants.O_CREAT : 0);
-    const handle = await open(path, durable ? flags | DURABLE_FLAG : flags);
-    try {
-      return new NodeFile(handle, { isDurable: durable && (await writesDurably(handle)) });
-    } catch (error) {
-      await handle.close();
-      throw error;
-    }
+  open(path, options) {
+    return openNodeFile(path, options, DURABLE_FLAG);
   },
   rename,
   async remove(path) {
@@ -57,20 +53,27 @@ export const nodeFiles: FileLayer = {
   },
 };
 
-/**
- * Makes each write durable by itself, in one call to the system instead of two. Only where it is known to:
- * elsewhere the constant may be missing, and `undefined` in a bit mask is no flag at all.
- */
-const DURABLE_FLAG =
-  process.platform === 'linux' && typeof constants.O_DSYNC === 'number' ? constants.O_DSYNC : 0;
+/** Opens a file. With a `flag` of 0, or one that the system ignores, a durable write is a write and a sync. */
+export async function openNodeFile(
+  path: string,
+  { create, durable = false }: OpenOptions,
+  flag: number,
+): Promise<OpenFile> {
+  const flags = constants.O_RDWR | (create ? constants.O_CREAT : 0);
+  const handle = await open(path, durable ? flags | flag : flags);
+  try {
+    const isDurable = durable && (await writesDurably(handle, flag));
+    // One or the other works here, or this fails: before anything is promised.
+    if (durable && !isDurable) await handle.datasync();
+    return new NodeFile(handle, { isDurable });
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
 
-/** Whether the system has taken the flag: what it says of the open file counts, not what was asked for. */
-async function writesDurably({ fd }: FileHandle): Promise<boolean> {
-  if (DURABLE_FLAG === 0) return false;
-  // Where it cannot be read, nothing is known, and each write is followed by a sync.
-  const text = await readFile(`/proc/self/fdinfo/${fd}`, 'latin1').catch(() => '');
-  const flags = Number.parseInt(/^flags:\s*([0-7]+)$/m.exec(text)?.[1] ?? '0', 8);
-  return (flags & DURABLE_FLAG) === DURABLE_FLAG;
+async function writesDurably({ fd }: FileHandle, flag: number): Promise<boolean> {
+  return isFlagTaken(await readFile(flagsPath(fd), 'latin1').catch(() => ''), flag);
 }
 
 class NodeFile implements OpenFile {

@@ -18,7 +18,10 @@ const common = { test: t.test.bind(t) };
 
 const sizes: readonly (readonly [string, WalStorageOptions])[] = [
   ['wal', {}],
-  ['wal with the smallest segments', { segmentBytes: 8192, maxBatchBytes: 2000 }],
+  [
+    'wal with the smallest segments, written by the main thread',
+    { segmentBytes: 8192, maxBatchBytes: 2000, writer: 'main' },
+  ],
 ];
 for (const [name, options] of sizes) {
   const fixture = { create: async () => on(join(root, String(directories.size)), options), reopen };
