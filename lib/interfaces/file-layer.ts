@@ -9,7 +9,7 @@ export interface FileLayer {
   list(path: string): Promise<readonly string[]>;
   /** The whole file, or null where it does not exist. */
   read(path: string): Promise<Uint8Array | null>;
-  /** Opens for reading and writing. */
+  /** Opens for reading and writing, or for reading alone. */
   open(path: string, options: OpenOptions): Promise<OpenFile>;
   /** Atomic; durable only after `syncFolder`. */
   rename(from: string, to: string): Promise<void>;
@@ -28,6 +28,8 @@ export interface OpenOptions {
    * `writeDurably` mean the same with it as without. Default false.
    */
   readonly durable?: boolean | undefined;
+  /** It is not written to: the disk may be mounted so, or the file be somebody else's. Default false. */
+  readonly readOnly?: boolean | undefined;
 }
 
 /** One open file. */

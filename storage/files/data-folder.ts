@@ -20,7 +20,10 @@ export interface DataFolderOptions {
   readonly dataNames: readonly string[];
 }
 
-const GROUPS = 'groups';
+/** Folder of the groups' folders. */
+export const GROUPS = 'groups';
+/** Without the `.1` or `.2` of its copies. */
+export const IDENTITY = 'identity';
 
 /** A node's data folder: locked, of a known format, with the node's identity. */
 export class DataFolder {
@@ -66,7 +69,7 @@ export class DataFolder {
         await ownFormat(options, names);
         const identityFile = new TwinFile({
           files,
-          path: join(path, 'identity'),
+          path: join(path, IDENTITY),
           kind: 'identity',
           owner: '',
           logger,
@@ -96,10 +99,7 @@ export class DataFolder {
 
   /** Where a group keeps its files. Different names give different folders, whatever the file system does with letters. */
   groupPath(group: GroupId): string {
-    const name = group
-      .replaceAll(/[A-Z]/g, (letter) => `=${letter.toLowerCase()}`)
-      .replaceAll('.', '=-');
-    return join(this.path, GROUPS, name);
+    return join(this.path, GROUPS, folderOf(group));
   }
 
   /** Creates a group's folder, durably. */
@@ -128,8 +128,13 @@ export async function removeTemporary(
   }
 }
 
+/** Name of a group's folder. */
+export function folderOf(group: GroupId): string {
+  return group.replaceAll(/[A-Z]/g, (letter) => `=${letter.toLowerCase()}`).replaceAll('.', '=-');
+}
+
 /** The group whose folder has this name. */
-function groupOf(name: string): GroupId {
+export function groupOf(name: string): GroupId {
   return name
     .replaceAll('=-', '.')
     .replaceAll(/=([a-z])/g, (_, letter: string) => letter.toUpperCase());

@@ -4,11 +4,17 @@ import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { QuorateError } from '../../lib/base/index.js';
+import { nodeFiles } from './node-files.js';
 
 const LOCK_NAME = /^lock\.(\d+)\.[0-9a-f]{16}$/;
 
 /** The longest path that every system takes for a socket. */
 const MAX_SOCKET_PATH_BYTES = 100;
+
+/** Whether a name in a folder is that of a lock, be it of a process that is dead. */
+export function isLockName(name: string): boolean {
+  return LOCK_NAME.test(name.replace(/\.new$/, ''));
+}
 
 /** A folder that this process alone uses. */
 export interface FolderLock {
@@ -52,6 +58,33 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
   } finally {
     await reach.release();
   }
+}
+
+/**
+ * Id of the process that uses the folder, as far as it is known; null where none does. Changes nothing: a
+ * process may begin to use the folder at any time.
+ */
+export async function lockHolder(folder: string): Promise<string | null> {
+  if (process.platform === 'win32') {
+    return (await answers(await pipeOf(folder))) ? 'unknown' : null;
+  }
+  const reach = await socketFolder(folder);
+  try {
+    for (const name of await nodeFiles.list(folder)) {
+      const match = LOCK_NAME.exec(name);
+      if (match !== null && (await answers(join(reach.path, name)))) return match[1] ?? 'unknown';
+    }
+    return null;
+  } finally {
+    await reach.release();
+  }
+}
+
+/** Says who uses the folder. */
+export function locked(folder: string, holder: string): QuorateError {
+  return new QuorateError('ERR_LOCKED', {
+    message: `another process${holder} uses the data directory ${folder}`,
+  });
 }
 
 async function refuseOthers(folder: string, reach: string, own: string): Promise<void> {
@@ -113,11 +146,8 @@ function answers(path: string): Promise<boolean> {
 
 /** On Windows the name of a pipe is exclusive, and gone with its process. */
 async function lockByPipe(folder: string): Promise<FolderLock> {
-  const digest = createHash('sha256')
-    .update((await realpath(folder)).toLowerCase())
-    .digest('hex');
   try {
-    const server = await listen(`\\\\.\\pipe\\quorate-${digest}`);
+    const server = await listen(await pipeOf(folder));
     return { release: () => closed(server) };
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')
@@ -126,8 +156,7 @@ async function lockByPipe(folder: string): Promise<FolderLock> {
   }
 }
 
-function locked(folder: string, holder: string): QuorateError {
-  return new QuorateError('ERR_LOCKED', {
-    message: `another process${holder} uses the data directory ${folder}`,
-  });
+async function pipeOf(folder: string): Promise<string> {
+  const path = (await realpath(folder)).toLowerCase();
+  return `\\\\.\\pipe\\quorate-${createHash('sha256').update(path).digest('hex')}`;
 }

@@ -16,8 +16,8 @@
  */
 export { checksum } from './checksum.js';
 export { checkCompression, type SnapshotCompression } from './compression.js';
-export { corrupt, storageFailed } from './damage.js';
-export { DataFolder, type DataFolderOptions } from './data-folder.js';
+export { corrupt, Damage, storageFailed } from './damage.js';
+export { DataFolder, type DataFolderOptions, removeTemporary } from './data-folder.js';
 export {
   durableFlag,
   flagsPath,
@@ -25,12 +25,33 @@ export {
   THIS_SYSTEM,
   type WriteSystem,
 } from './durable-flag.js';
-export { type FolderLock, lockFolder } from './folder-lock.js';
+export {
+  checkUnused,
+  type DirectoryExamination,
+  type ExaminedFolder,
+  type ExaminedGroup,
+  type ExaminedPlace,
+  type ExaminedSnapshot,
+  examineFolder,
+  examinePair,
+  type FoundDamage,
+  noted,
+  quietLogger,
+} from './examination.js';
+export { type FolderLock, isLockName, lockFolder } from './folder-lock.js';
 export { storedEngine } from './format.js';
 export { type FoundLog, GroupFiles, type GroupFilesOptions } from './group-files.js';
 export { Health } from './health.js';
 export { Mark, type MarkOptions } from './mark.js';
 export { nodeFiles, openNodeFile } from './node-files.js';
+export { readOnlyFiles } from './read-only-files.js';
+export {
+  checkTarget,
+  type Salvage,
+  type SalvagedFile,
+  type SalvagedLog,
+  writeSalvage,
+} from './salvage.js';
 export type { LogPosition } from './small-values.js';
 export { type SnapshotFile, type SnapshotFileOptions, snapshotFile } from './snapshot-file.js';
 export { SnapshotFiles, type SnapshotFilesOptions } from './snapshot-files.js';

@@ -56,10 +56,11 @@ export const nodeFiles: FileLayer = {
 /** Opens a file. With a `flag` of 0, or one that the system ignores, a durable write is a write and a sync. */
 export async function openNodeFile(
   path: string,
-  { create, durable = false }: OpenOptions,
+  { create, durable = false, readOnly = false }: OpenOptions,
   flag: number,
 ): Promise<OpenFile> {
-  const flags = constants.O_RDWR | (create ? constants.O_CREAT : 0);
+  const access = readOnly ? constants.O_RDONLY : constants.O_RDWR;
+  const flags = access | (create ? constants.O_CREAT : 0);
   const handle = await open(path, durable ? flags | flag : flags);
   try {
     const isDurable = durable && (await writesDurably(handle, flag));

@@ -45,6 +45,13 @@ export interface TwinRecord {
   readonly body: Uint8Array;
 }
 
+/** A pair as it was found. */
+export interface FoundTwin {
+  readonly current: TwinRecord;
+  /** Numbers of the copies that are older than that, damaged or missing. */
+  readonly outdated: readonly number[];
+}
+
 /**
  * A small value in two full copies, each a file of its own. Copy 1 is written and synced, then copy
  * 2; `save` resolves after both. So whatever single copy is readable is never older than what was
@@ -70,16 +77,26 @@ export class TwinFile {
 
   /** Null when neither copy exists. Called once, before the first `save`. */
   async load(): Promise<TwinRecord | null> {
+    const found = await this.look();
+    if (found === null) return null;
+    const { current, outdated } = found;
+    for (const copy of outdated) await this.#heal(copy, current);
+    this.#sequence = current.sequence;
+    return current;
+  }
+
+  /** What `load` would give, and which copies it would write again. Changes nothing. */
+  async look(): Promise<FoundTwin | null> {
     const first = await this.#readCopy(1);
     const second = await this.#readCopy(2);
     if (first === 'missing' && second === 'missing') return null;
     const firstRecord = typeof first === 'string' ? null : first;
     const secondRecord = typeof second === 'string' ? null : second;
     const current = this.#newer(firstRecord, secondRecord);
-    if (firstRecord?.sequence !== current.sequence) await this.#heal(1, current);
-    if (secondRecord?.sequence !== current.sequence) await this.#heal(2, current);
-    this.#sequence = current.sequence;
-    return current;
+    const outdated = [firstRecord, secondRecord].flatMap((record, place) =>
+      record?.sequence === current.sequence ? [] : [place + 1],
+    );
+    return { current, outdated };
   }
 
   /** Durable in both copies once it resolves. Calls never overlap. */

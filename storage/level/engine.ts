@@ -19,9 +19,13 @@ import { Batcher } from './batcher.js';
 import { type Database, openDatabase } from './database.js';
 import { LevelGroup } from './group.js';
 
-const ENGINE = 'level';
-const VERSION = 1;
-const DATABASE = 'log';
+/** As `FORMAT` names it. */
+export const ENGINE = 'level';
+export const VERSION = 1;
+/** Folder of the database, in the data directory. */
+export const DATABASE = 'log';
+/** Names in the data directory that are the engine's own. */
+export const DATA_NAMES: readonly string[] = [DATABASE];
 
 /** How a directory is written. */
 export interface LevelStorageOptions {
@@ -96,7 +100,7 @@ class LevelStorageEngine implements StorageEngine {
       path: this.#path,
       engine: ENGINE,
       version: VERSION,
-      dataNames: [DATABASE],
+      dataNames: DATA_NAMES,
     });
     try {
       // A group is stored only after the database was made: beside one, it is there or it was lost.

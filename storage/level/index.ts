@@ -10,10 +10,23 @@
  * @module quorate/storage/level
  */
 export {
+  type DirectoryExamination,
+  type ExaminedGroup,
+  type ExaminedPlace,
+  type ExaminedSnapshot,
+  type FoundDamage,
+  type Salvage,
+  type SalvagedFile,
   type SnapshotCompression,
   type SnapshotFile,
   type SnapshotFileOptions,
   snapshotFile,
   storedEngine,
 } from '../files/index.js';
+export {
+  examineDirectory,
+  type LevelExamination,
+  type LevelSalvage,
+  salvageDirectory,
+} from './doctor.js';
 export { type LevelStorageOptions, levelStorage } from './engine.js';

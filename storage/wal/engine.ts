@@ -20,10 +20,8 @@ import { WalGroup } from './group.js';
 import { BLOCK_BYTES } from './portions.js';
 import { FileSegmentWriter, type SegmentWriter } from './segment-writer.js';
 import { type StartThread, ThreadSegmentWriter } from './thread-writer.js';
-import { LOG_FOLDER, MARK_NAME, Wal } from './wal.js';
+import { DATA_NAMES, ENGINE, VERSION, Wal } from './wal.js';
 
-const ENGINE = 'wal';
-const VERSION = 1;
 const MIN_SEGMENT_BYTES = 2 * BLOCK_BYTES;
 const DEFAULT_SEGMENT_BYTES = 64 * 1024 * 1024;
 const DEFAULT_BATCH_BYTES = 4 * 1024 * 1024;
@@ -140,7 +138,7 @@ class WalStorageEngine implements StorageEngine {
       path: this.#path,
       engine: ENGINE,
       version: VERSION,
-      dataNames: [LOG_FOLDER, `${MARK_NAME}.1`, `${MARK_NAME}.2`],
+      dataNames: DATA_NAMES,
     });
     const { identity } = folder;
     const health = new Health();

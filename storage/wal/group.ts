@@ -16,7 +16,12 @@ import type {
   StateStorage,
   StoredLog,
 } from '../../lib/interfaces/index.js';
-import { corrupt, SnapshotFiles, type SnapshotFilesOptions } from '../files/index.js';
+import {
+  corrupt,
+  removeTemporary,
+  SnapshotFiles,
+  type SnapshotFilesOptions,
+} from '../files/index.js';
 import type { GroupLog, GroupLogs } from './group-logs.js';
 import { entriesRecord, type GroupSummary, type LogPlace, type WalRecord } from './records.js';
 import type { WalStream } from './stream.js';
@@ -37,8 +42,9 @@ export class WalGroup implements GroupStorage {
   readonly snapshots: SnapshotFiles & SnapshotStorage;
 
   constructor(options: WalGroupOptions) {
-    const part = new StreamPart(options);
-    this.snapshots = new SnapshotFiles({ ...options, folder: join(options.folder, 'snapshots') });
+    const folder = join(options.folder, 'snapshots');
+    const part = new StreamPart({ ...options, folder });
+    this.snapshots = new SnapshotFiles({ ...options, folder });
     this.state = new WalState(part);
     this.log = new WalLog(part);
   }
@@ -92,7 +98,11 @@ class StreamPart {
   }
 
   async #create(): Promise<GroupLog> {
-    const { group } = this.#options;
+    const { group, files, folder, health } = this.#options;
+    // Before anything else is done with the group: later they may be somebody's who is writing one.
+    await health.attempt(folder, async () =>
+      removeTemporary(files, folder, await files.list(folder)),
+    );
     if (this.stored === null) await this.append({ kind: 'group', group, summary: EMPTY });
     assert(this.stored !== null, 'a group is known once its record is durable');
     return this.stored;

@@ -12,10 +12,24 @@
  * @module quorate/storage/wal
  */
 export {
+  type DirectoryExamination,
+  type ExaminedGroup,
+  type ExaminedPlace,
+  type ExaminedSnapshot,
+  type FoundDamage,
+  type Salvage,
+  type SalvagedFile,
   type SnapshotCompression,
   type SnapshotFile,
   type SnapshotFileOptions,
   snapshotFile,
   storedEngine,
 } from '../files/index.js';
+export {
+  type ExaminedSegment,
+  examineDirectory,
+  type WalExamination,
+  type WalExaminationOptions,
+} from './doctor.js';
 export { type WalStorageOptions, walStorage } from './engine.js';
+export { salvageDirectory, type WalSalvage } from './salvage.js';

@@ -155,7 +155,7 @@ export class SegmentReading {
   }
 
   #damaged(offset: number, what: string): Error {
-    return corrupt(`${this.#options.path} at ${offset}`, what);
+    return corrupt({ path: this.#options.path, offset }, what);
   }
 }
 

@@ -12,10 +12,16 @@ import type { SegmentWriter } from './segment-writer.js';
 import { Stamps } from './stamps.js';
 import { WalStream } from './stream.js';
 
+/** As `FORMAT` names it. */
+export const ENGINE = 'wal';
+export const VERSION = 1;
+
 /** Folder of the segments, in the data directory. */
 export const LOG_FOLDER = 'log';
 /** Without the `.1` or `.2` of its copies. */
 export const MARK_NAME = 'mark';
+/** Names in the data directory that are the engine's own. */
+export const DATA_NAMES: readonly string[] = [LOG_FOLDER, `${MARK_NAME}.1`, `${MARK_NAME}.2`];
 
 export interface WalOptions {
   readonly files: FileLayer;
@@ -86,8 +92,7 @@ export class Wal {
     const isUsed = options.isUsed || names.some((name) => sequenceOf(name) !== null);
     if (stored === null && isUsed) throw corrupt(`${file}.1`, 'missing beside data');
     const mark = stored === null ? await create(options, markFile) : decodeMark(stored.body);
-    const stamps = new Stamps(mark.nonce);
-    const found = await recoverStream({ files, folder, mark, stamps, clock, logger });
+    const found = await recoverStream({ files, folder, mark, clock, logger });
     for (const name of names.filter(isSpareName)) await files.remove(join(folder, name));
     const wal = new Wal(options, markFile, mark, found);
     await wal.#begin();

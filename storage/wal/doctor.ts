@@ -1,0 +1,271 @@
+import { join, resolve } from 'node:path';
+import type { Entry, GroupId } from '../../lib/base/index.js';
+import type { FileLayer } from '../../lib/interfaces/index.js';
+import {
+  checkUnused,
+  type DirectoryExamination,
+  type ExaminedFolder,
+  type ExaminedGroup,
+  examineFolder,
+  examinePair,
+  type FoundDamage,
+  nodeFiles,
+  noted,
+  readOnlyFiles,
+  type SalvagedLog,
+} from '../files/index.js';
+import type { GroupLogs } from './group-logs.js';
+import { decodeMark, initialMark, type WalMark } from './position.js';
+import { isSpareName } from './segment-folder.js';
+import { decodeHead, HEAD_BYTES, segmentName, sequenceOf } from './segment-head.js';
+import { StreamReading } from './stream-reading.js';
+import { DATA_NAMES, ENGINE, LOG_FOLDER, MARK_NAME, VERSION } from './wal.js';
+
+/** A file of the log. */
+export interface ExaminedSegment {
+  /** Absolute. */
+  readonly path: string;
+  /**
+   * `good`: as it was written. `damaged` or `missing`: the log cannot be read past it. `unneeded`: left by
+   * a crash, and removed at the next start.
+   */
+  readonly state: 'good' | 'damaged' | 'missing' | 'unneeded';
+  /** Bytes up to the end of what was stored; null where that is not known. */
+  readonly usedBytes: number | null;
+}
+
+/** What was found in a directory of `walStorage`. Nothing was changed. */
+export interface WalExamination extends DirectoryExamination {
+  readonly segments: readonly ExaminedSegment[];
+  /** All up to here is known to have been durable; null where the mark is damaged or missing. */
+  readonly mark: { readonly path: string; readonly offset: number } | null;
+  /** What a crash left of a write that was never acknowledged: the next start cuts it off. */
+  readonly tornTail: {
+    readonly path: string;
+    readonly offset: number;
+    readonly bytes: number;
+  } | null;
+}
+
+export interface WalExaminationOptions {
+  /** Reaches every file but the lock. Default: the file system. For tests. */
+  readonly files?: FileLayer | undefined;
+}
+
+/**
+ * Looks at a data directory, and reads all of it, as a start would; changes nothing. ERR_LOCKED while a
+ * process uses it, or begins to meanwhile. ERR_CONFIG where there is none, or it is of another engine or
+ * version. Holds as much in memory as a start does.
+ */
+export async function examineDirectory(
+  directory: string,
+  options: WalExaminationOptions = {},
+): Promise<WalExamination> {
+  return (await examine(directory, options)).examination;
+}
+
+/** An examination with the entries that were read. */
+export interface Examined {
+  readonly examination: WalExamination;
+  readonly logs: readonly SalvagedLog[];
+}
+
+export async function examine(
+  directory: string,
+  options: WalExaminationOptions,
+): Promise<Examined> {
+  const path = resolve(directory);
+  await checkUnused(path);
+  const examined = await new Doctor(path, readOnlyFiles(options.files ?? nodeFiles)).examine();
+  // What was read of a log that was being written is worth nothing.
+  await checkUnused(path);
+  return examined;
+}
+
+class Doctor {
+  readonly #files: FileLayer;
+  readonly #directory: string;
+  readonly #folder: string;
+  readonly #damage: FoundDamage[] = [];
+  readonly #repairs: FoundDamage[] = [];
+  /** Parts of the log that could be read without a gap, in order. */
+  readonly #parts: StreamReading[] = [];
+  /** Whether the last of them reaches the end of the log, and that is where it must be. */
+  #isEndRead = false;
+  readonly #broken: ExaminedSegment[] = [];
+
+  constructor(directory: string, files: FileLayer) {
+    this.#directory = directory;
+    this.#files = files;
+    this.#folder = join(directory, LOG_FOLDER);
+  }
+
+  async examine(): Promise<Examined> {
+    const own = { engine: ENGINE, version: VERSION, dataNames: DATA_NAMES };
+    const folder = await examineFolder(this.#files, this.#directory, own);
+    const names = await this.#files.list(this.#folder);
+    const sequences = names.map(sequenceOf).filter((one) => one !== null);
+    const stored = await this.#mark(folder, sequences);
+    const mark = stored ?? (await this.#likelyMark(sequences));
+    if (mark !== null) await this.#read(mark, sequences);
+    const groups = this.#groups();
+    this.#judgeIdentity(folder, groups);
+    const { names: _, hasGroups: __, ...rest } = folder;
+    const examination = {
+      ...rest,
+      engine: ENGINE,
+      groups,
+      damage: [...folder.damage, ...this.#damage],
+      repairs: [...folder.repairs, ...this.#repairs, ...this.#spares(names)],
+      unknownNames: [...folder.unknownNames, ...unknown(names)],
+      segments: this.#segments(),
+      mark: stored === null ? null : this.#place(stored),
+      tornTail: this.#tornTail(),
+    };
+    return { examination, logs: this.#logs() };
+  }
+
+  async #mark(
+    { identity, hasGroups }: ExaminedFolder,
+    sequences: readonly number[],
+  ): Promise<WalMark | null> {
+    const path = join(this.#directory, MARK_NAME);
+    const pair = { files: this.#files, path, kind: 'mark' as const, owner: '' };
+    const isNeeded = identity !== null || hasGroups || sequences.length > 0;
+    const body = await noted(this.#damage, path, () => examinePair(pair, isNeeded, this.#repairs));
+    return body === null ? null : decodeMark(body);
+  }
+
+  /** Without a mark: from the first segment on, as far as the log goes. */
+  async #likelyMark(sequences: readonly number[]): Promise<WalMark | null> {
+    for (const sequence of sequences) {
+      const path = join(this.#folder, segmentName(sequence));
+      const head = await noted([], path, async () => {
+        const file = await this.#files.open(path, { create: false });
+        try {
+          return decodeHead(path, await file.read(0, HEAD_BYTES));
+        } finally {
+          await file.close();
+        }
+      });
+      if (head !== null) return { ...initialMark(head.nonce), firstSegment: sequences[0] ?? 1 };
+    }
+    return null;
+  }
+
+  /** Goes on behind what is damaged: each segment says by itself where it begins. */
+  async #read(mark: WalMark, sequences: readonly number[]): Promise<void> {
+    let firstSegment = mark.firstSegment;
+    for (let next: number | undefined = firstSegment; next !== undefined; ) {
+      firstSegment = next;
+      const options = { files: this.#files, folder: this.#folder };
+      const part = new StreamReading({ ...options, mark: { ...mark, firstSegment } });
+      this.#parts.push(part);
+      const end = await noted(this.#damage, this.#folder, async () => {
+        await part.run();
+        return 'whole' as const;
+      });
+      next = end === null ? sequences.find((one) => one > part.sequence) : undefined;
+      this.#isEndRead = end !== null;
+      if (end === null) this.#noteBroken(part, sequences);
+    }
+  }
+
+  #noteBroken({ sequence, segments }: StreamReading, sequences: readonly number[]): void {
+    // The log is not whole, and this segment is: it ends too early, or lacks what came before.
+    if (segments.some((segment) => segment.sequence === sequence)) return;
+    const path = join(this.#folder, segmentName(sequence));
+    const state = sequences.includes(sequence) ? 'damaged' : 'missing';
+    this.#broken.push({ path, state, usedBytes: null });
+  }
+
+  /** As the last part has them that knows of them: nothing of an earlier one need still stand. */
+  #groups(): readonly ExaminedGroup[] {
+    const found = new Map<GroupId, ExaminedGroup>();
+    for (const { groups } of this.#parts) {
+      for (const group of groups.ids) {
+        const before = found.get(group)?.configuration ?? null;
+        const log = groups.get(group);
+        if (log === null) continue;
+        const { state, base, last } = log;
+        const entries = this.#entriesOf(groups, group);
+        const latest = entries.findLast(({ kind }) => kind === 'configuration');
+        found.set(group, { group, state, base, last, configuration: latest?.payload ?? before });
+      }
+    }
+    return [...found.values()].sort((a, b) => (a.group < b.group ? -1 : 1));
+  }
+
+  /** None, and noted, where the bytes are as they were written, and what was written is no log. */
+  #entriesOf(groups: GroupLogs, group: GroupId): readonly Entry[] {
+    try {
+      return groups.heldEntries(group);
+    } catch (error) {
+      const what = `the log of group ${group} cannot be read: ${String(error)}`;
+      const isNoted = this.#damage.some((one) => one.what === what);
+      if (!isNoted) this.#damage.push({ path: this.#folder, offset: null, what });
+      return [];
+    }
+  }
+
+  #judgeIdentity({ identity, damage }: ExaminedFolder, groups: readonly ExaminedGroup[]): void {
+    const path = join(this.#directory, 'identity.1');
+    const isNoted = damage.some((one) => one.path.includes('identity'));
+    if (identity !== null || isNoted || groups.length === 0) return;
+    this.#damage.push({ path, offset: null, what: 'missing beside data' });
+  }
+
+  #segments(): readonly ExaminedSegment[] {
+    const read = this.#parts.flatMap(({ segments }) =>
+      segments.map(({ path, isBegun, endOffset }) => ({
+        path,
+        state: isBegun ? ('good' as const) : ('unneeded' as const),
+        usedBytes: isBegun ? endOffset : null,
+      })),
+    );
+    const [first] = this.#parts;
+    const stale = (first?.unneeded ?? []).map((sequence) => ({
+      path: join(this.#folder, segmentName(sequence)),
+      state: 'unneeded' as const,
+      usedBytes: null,
+    }));
+    const all = [...stale.filter(({ path }) => !read.some((one) => one.path === path)), ...read];
+    return [...all, ...this.#broken].sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+
+  #tornTail(): WalExamination['tornTail'] {
+    const tail = this.#parts.at(-1)?.tail ?? null;
+    if (tail === null || tail.remains === null) return null;
+    const { from, to } = tail.remains;
+    return { path: tail.path, offset: from, bytes: to - from };
+  }
+
+  #place({ segment, offset }: WalMark): { readonly path: string; readonly offset: number } {
+    return { path: join(this.#folder, segmentName(segment)), offset };
+  }
+
+  #spares(names: readonly string[]): readonly FoundDamage[] {
+    return names.filter(isSpareName).map((name) => {
+      return { path: join(this.#folder, name), offset: null, what: 'was being prepared' };
+    });
+  }
+
+  #logs(): readonly SalvagedLog[] {
+    return this.#parts.flatMap((part, place) =>
+      part.groups.ids.flatMap((group) => {
+        const log = part.groups.get(group);
+        if (log === null) return [];
+        const { state, base, last } = log;
+        const isEnd = this.#isEndRead && place === this.#parts.length - 1;
+        const entries = this.#entriesOf(part.groups, group);
+        return [{ group, part: place + 1, isEnd, state, base, last, entries }];
+      }),
+    );
+  }
+}
+
+function unknown(names: readonly string[]): readonly string[] {
+  return names
+    .filter((name) => sequenceOf(name) === null && !isSpareName(name))
+    .map((name) => `${LOG_FOLDER}/${name}`);
+}
