@@ -30,7 +30,7 @@ export class NodeIdentity {
     }
     if (stored.nodeId === id) return new NodeIdentity(storage, stored);
     throw new QuorateError('ERR_WRONG_CLUSTER', {
-      message: `the data belongs to node ${stored.nodeId}, not to ${id}`,
+      message: `the data belongs to node ${stored.nodeId}, not to ${id}; name its own directory, or start it as ${stored.nodeId}`,
     });
   }
 

@@ -57,7 +57,7 @@ export function checkFormat(folder: string, found: StoredFormat, own: StoredForm
   if (found.version === own.version) return;
   const whose = found.version > own.version ? 'a newer version' : 'the version that wrote it';
   throw wrong(
-    `${folder} was written by version ${found.version} of storage engine ${found.engine}, and this is ` +
+    `${folder} was written by storage engine ${found.engine}, version ${found.version}, and this is ` +
       `version ${own.version}; use ${whose}`,
   );
 }

@@ -5,6 +5,9 @@ import type { TwinFile } from './twin-file.js';
 /** Writes have fallen idle when none came for this long. With the two syncs it is well below 50 ms. */
 const IDLE_MS = 20;
 
+/** While writes never fall idle, the file is looked for this often. */
+const LOOK_MS = 1000;
+
 export interface MarkOptions<Position> {
   readonly clock: Clock;
   readonly health: Health;
@@ -34,6 +37,7 @@ export class Mark<Position> {
   /** The end of the durable log. */
   #last: Position;
   #lastWriteMs = 0;
+  #lastLookMs = 0;
   #timer: Timer | null = null;
   #isHeld = false;
   #isStopped = false;
@@ -60,7 +64,9 @@ export class Mark<Position> {
   moved(last: Position): void {
     this.#last = last;
     this.#lastWriteMs = this.#options.clock.now();
-    if (this.#timer === null && !this.#isSame(last, this.#position)) this.#arm(IDLE_MS);
+    if (this.#timer !== null || this.#isSame(last, this.#position)) return;
+    this.#lastLookMs = this.#lastWriteMs;
+    this.#arm(IDLE_MS);
   }
 
   /** Keeps the mark from rising by itself until `release`: the log is about to be cut. */
@@ -100,14 +106,23 @@ export class Mark<Position> {
     const { clock, health, logger, file } = this.#options;
     if (health.failure !== null || this.#isSame(this.#last, this.#position)) return;
     const restMs = this.#lastWriteMs + IDLE_MS - clock.now();
-    if (this.#isHeld || restMs > 0) return this.#arm(this.#isHeld ? IDLE_MS : restMs);
+    const isBusy = this.#isHeld || restMs > 0;
+    if (isBusy) this.#arm(this.#isHeld ? IDLE_MS : restMs);
+    if (isBusy && clock.now() - this.#lastLookMs < LOOK_MS) return;
     // The failure is final for the engine; whoever calls it next is told.
-    this.raise().catch((error: unknown) => {
+    (isBusy ? this.#look() : this.raise()).catch((error: unknown) => {
       logger.error(
         { event: 'storage.markFailed', path: file.path, error: String(error) },
         'the mark cannot be written',
       );
     });
+  }
+
+  /** The log is written by way of files that are open: those stay writable when the folder is gone. */
+  async #look(): Promise<void> {
+    const { health, clock, file } = this.#options;
+    this.#lastLookMs = clock.now();
+    await health.write(file.path, () => file.check());
   }
 
   #write(position: Position): Promise<void> {

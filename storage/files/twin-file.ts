@@ -110,8 +110,15 @@ export class TwinFile {
       // A first copy appears whole or not at all, so that a torn one cannot look like damage.
       if (isNew) await writeWhole(files, path, bytes);
       // Without `create`: a folder that was removed under a running node must not go unnoticed.
-      else await overwrite(files, path, bytes, { create: false });
+      else await overwrite(files, path, bytes, { create: false }).catch(whereGone(path));
     }
+  }
+
+  /** Fails where the copies were taken away since they were saved. */
+  async check(): Promise<void> {
+    const path = this.#copyPath(1);
+    const bytes = await this.#options.files.read(path);
+    if (bytes === null) throw gone(path);
   }
 
   #newer(first: TwinRecord | null, second: TwinRecord | null): TwinRecord {
@@ -186,6 +193,21 @@ export class TwinFile {
   #copyPath(copy: number): string {
     return `${this.#options.path}.${copy}`;
   }
+}
+
+/** Throws what a write was told, in words where it is this. */
+function whereGone(path: string): (error: unknown) => never {
+  return (error) => {
+    const isGone = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    throw isGone ? gone(path, error) : error;
+  };
+}
+
+function gone(path: string, cause?: unknown): QuorateError {
+  const message =
+    `${path} was taken away while the node ran; put the directory back where it was, and start the ` +
+    'node again';
+  return new QuorateError('ERR_STORAGE', { message, outcome: 'unknown', cause });
 }
 
 function isChecked(bytes: Uint8Array): boolean {

@@ -90,8 +90,6 @@ class Doctor {
   readonly #repairs: FoundDamage[] = [];
   /** Parts of the log that could be read without a gap, in order. */
   readonly #parts: StreamReading[] = [];
-  /** Whether the last of them reaches the end of the log, and that is where it must be. */
-  #isEndRead = false;
   readonly #broken: ExaminedSegment[] = [];
 
   constructor(directory: string, files: FileLayer) {
@@ -166,7 +164,6 @@ class Doctor {
         return 'whole' as const;
       });
       next = end === null ? sequences.find((one) => one > part.sequence) : undefined;
-      this.#isEndRead = end !== null;
       if (end === null) this.#noteBroken(part, sequences);
     }
   }
@@ -256,7 +253,7 @@ class Doctor {
         const log = part.groups.get(group);
         if (log === null) return [];
         const { state, base, last } = log;
-        const isEnd = this.#isEndRead && place === this.#parts.length - 1;
+        const isEnd = part.reachesEnd;
         const entries = this.#entriesOf(part.groups, group);
         return [{ group, part: place + 1, isEnd, state, base, last, entries }];
       }),

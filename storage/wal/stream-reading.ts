@@ -44,6 +44,7 @@ export class StreamReading {
   readonly #segments: ReadSegment[] = [];
   #stale: readonly number[] = [];
   #sequence: number;
+  #reachesEnd = false;
   #position: StreamPosition;
 
   constructor(options: StreamReadingOptions) {
@@ -83,6 +84,11 @@ export class StreamReading {
   get unneeded(): readonly number[] {
     const unbegun = this.#segments.filter(({ isBegun }) => !isBegun);
     return [...this.#stale, ...unbegun.map(({ sequence }) => sequence)];
+  }
+
+  /** Whether all was read, and that is as much as there must be. */
+  get reachesEnd(): boolean {
+    return this.#reachesEnd;
   }
 
   async run(): Promise<void> {
@@ -193,6 +199,7 @@ export class StreamReading {
       const held = `the log ends at batch ${batchNumber}, and held batch ${mark.batchNumber}`;
       throw corrupt(place, held);
     }
+    this.#reachesEnd = true;
     const missing = this.#groups.missing();
     if (missing === null) return;
     const { index, group } = missing;

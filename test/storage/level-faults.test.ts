@@ -408,7 +408,7 @@ t.test('a directory of another engine or version is ERR_CONFIG, and stays as it 
   const directory = join(fresh(), 'data');
   await (await started(directory)).close();
   const cases = [
-    [formatLine('wal', 1), 'ERR_CONFIG', /engine wal, version 1/],
+    [formatLine('wal', 1), 'ERR_CONFIG', /was written by storage engine wal and keeps it/],
     [formatLine('level', 2), 'ERR_CONFIG', /engine level, version 2/],
     ['', 'ERR_CORRUPT', /FORMAT: damaged/],
   ] as const;
@@ -441,7 +441,7 @@ t.test('a directory that is removed under a running node is noticed (fault B29)'
   rmSync(directory, { recursive: true });
   await rejects(state.save({ term: 2, votedFor: null }), {
     code: 'ERR_STORAGE',
-    message: /ENOENT/,
+    message: /was taken away while the node ran/,
   });
   await engine.close();
   ok(!existsSync(directory));
