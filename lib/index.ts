@@ -112,6 +112,7 @@ export type {
   RestoreOptions,
   WaitOptions,
 } from './node/index.js';
+export { storedMembers } from './node/index.js';
 export { type LineLoggerOptions, type LogLevel, lineLogger } from './observe/index.js';
 export type * from './store/index.js';
 export { bytes, json, saveSnapshot, utf8 } from './store/index.js';

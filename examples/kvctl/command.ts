@@ -59,4 +59,5 @@ export interface Output {
 
 export const DONE = 0;
 export const NOT_FOUND = 1;
+export const DAMAGED = 1;
 export const USAGE = 2;

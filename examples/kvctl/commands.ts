@@ -3,6 +3,7 @@ import { columns, describeFlags } from '../cli/help.js';
 import { CLUSTER_COMMANDS } from './cluster-commands.js';
 import type { Command } from './command.js';
 import { DATA_COMMANDS } from './data-commands.js';
+import { DOCTOR_COMMANDS } from './doctor-command.js';
 import { LEADERSHIP_COMMANDS } from './leadership-commands.js';
 import { MEMBER_COMMANDS } from './member-commands.js';
 import { OFFLINE_COMMANDS } from './offline-commands.js';
@@ -16,6 +17,7 @@ export const COMMANDS: readonly Command[] = [
   ...LEADERSHIP_COMMANDS,
   ...SNAPSHOT_COMMANDS,
   ...OFFLINE_COMMANDS,
+  ...DOCTOR_COMMANDS,
 ];
 
 /** Flags of every command. */
@@ -40,7 +42,7 @@ const COMMAND_FLAGS = new Map(
 export const KVCTL_FLAGS: FlagTable = {
   program: 'kvctl',
   flags: [...COMMON_FLAGS, ...COMMAND_FLAGS.values()],
-  later: ['ttl', 'acks', 'revision', 'prefix', 'from', 'salvage'],
+  later: ['ttl', 'acks', 'revision', 'prefix', 'from'],
 };
 
 /** First words of commands that a later version knows. */
@@ -50,7 +52,6 @@ export const LATER_COMMANDS: readonly string[] = [
   'lock',
   'lease',
   'compact',
-  'doctor',
   'completion',
 ];
 
@@ -77,7 +78,7 @@ ${describeFlags(COMMON_FLAGS)}
 
 ${own.join('\n')}
 
-Exit: 0 done; 1 key not found or condition failed; 2 usage; 3 did not happen, safe to retry;
-4 outcome unknown; 130 interrupted.
+Exit: 0 done; 1 key not found, condition failed, or damage found; 2 usage; 3 did not happen, safe
+to retry; 4 outcome unknown; 130 interrupted.
 `;
 }

@@ -150,7 +150,7 @@ function membersOf(settings: Settings, id: string): Members {
   };
 }
 
-function required(settings: Settings, name: string, example: string): string {
+export function required(settings: Settings, name: string, example: string): string {
   const text = settings.get(name)?.text ?? '';
   if (text !== '') return text;
   throw new UsageError(`--${name} is missing; for example --${name} ${example}`);

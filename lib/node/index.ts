@@ -33,3 +33,4 @@ export {
 export type { WaitOptions } from './pending-calls.js';
 export { HostedRaftNode, type QueryOptions, type RaftNode } from './raft-node.js';
 export { type RestoredMember, type RestoreOptions, restoreSnapshot } from './snapshot-restore.js';
+export { storedMembers } from './stored-members.js';

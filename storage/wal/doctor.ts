@@ -47,6 +47,7 @@ export interface WalExamination extends DirectoryExamination {
   } | null;
 }
 
+/** How a directory is examined. */
 export interface WalExaminationOptions {
   /** Reaches every file but the lock. Default: the file system. For tests. */
   readonly files?: FileLayer | undefined;
