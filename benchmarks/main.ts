@@ -8,6 +8,9 @@ import { inProcess } from './in-process.js';
 import { members } from './members.js';
 import { millionKeys } from './million-keys.js';
 import { threeProcesses } from './processes.js';
+import { walAppends } from './wal-appends.js';
+import { walBusyPool } from './wal-busy-pool.js';
+import { walGroups, walRecovery } from './wal-starts.js';
 
 /*
  * `npm run bench -- NAME …` runs what is named, one after the other; without a name, proposals per
@@ -30,6 +33,12 @@ const benchmarks: Readonly<Record<string, (options: BenchmarkOptions) => Promise
   'catch-up': () => catchUp(),
   processes: ({ seconds }) => threeProcesses(seconds),
   'million-keys': () => millionKeys(),
+  wal: async ({ seconds }) => {
+    await walAppends(seconds);
+    await walRecovery();
+    await walGroups();
+  },
+  'wal-busy-pool': ({ seconds }) => walBusyPool(seconds),
 };
 
 const DEFAULT_NAMES = ['in-process', 'processes'];
