@@ -1,16 +1,10 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { missingForMounts, run, unmount } from './mounts.js';
 
 const SIZE_BYTES = 64 * 2 ** 20;
 const COMMANDS = ['mkfs.ext4', 'losetup', 'mount', 'umount', 'fsfreeze'];
-
-/** Bit of CAP_SYS_ADMIN in the capabilities of a process. */
-const ADMIN = 21n;
-
-/** A process that was killed lets go of its files a little later. */
-const UMOUNT_ATTEMPTS = 50;
-const AGAIN_MS = 100;
 
 /**
  * An ext4 of its own in a file, which can be frozen: every write to it, and every sync, hangs until it is
@@ -29,12 +23,9 @@ export class LoopDisk {
 
   /** Names what stands in the way of making one; null where nothing does. */
   static missing(): string | null {
-    if (process.platform !== 'linux') return 'Linux';
-    if (process.getuid?.() !== 0) return 'the rights of root';
-    if (!mayAdministrate()) return 'the capability CAP_SYS_ADMIN';
+    const missing = missingForMounts(COMMANDS);
+    if (missing !== null) return missing;
     if (!existsSync('/dev/loop-control')) return 'loop devices (/dev/loop-control)';
-    const command = COMMANDS.find((one) => spawnSync(one, ['--version']).error !== undefined);
-    if (command !== undefined) return `the command ${command}`;
     return spawnSync('losetup', ['-f']).status === 0 ? null : 'a free loop device (losetup -f)';
   }
 
@@ -82,23 +73,4 @@ export class LoopDisk {
     run('mount', '-o', 'loop', this.#image, this.folder);
     this.#isMounted = true;
   }
-}
-
-function mayAdministrate(): boolean {
-  const [, bits = '0'] = /^CapEff:\s*(\w+)/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
-  return ((BigInt(`0x${bits}`) >> ADMIN) & 1n) === 1n;
-}
-
-function unmount(folder: string): void {
-  for (let attempt = 1; ; attempt += 1) {
-    const { status, stderr } = spawnSync('umount', [folder], { encoding: 'utf8' });
-    if (status === 0) return;
-    if (attempt === UMOUNT_ATTEMPTS) throw new Error(stderr);
-    // Nothing else is to run meanwhile: the process may be about to end.
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, AGAIN_MS);
-  }
-}
-
-function run(command: string, ...args: readonly string[]): void {
-  execFileSync(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
 }
