@@ -22,7 +22,7 @@ export interface Entry {
   readonly index: LogIndex;
   /** Milliseconds of leaders' monotonic time since the log began. Never goes back along the log. */
   readonly logTimeMs: number;
-  /** A view into `packed`. Never mutated. */
+  /** A view into `packed`, made at each look. Never mutated. */
   readonly payload: Uint8Array;
   /** Header and payload, as on the wire and on disk. Never mutated. */
   readonly packed: Uint8Array;
@@ -33,6 +33,39 @@ export interface EntryDraft {
   readonly kind: EntryKind;
   readonly commandVersion: number;
   readonly payload: Uint8Array;
+}
+
+/** There are very many: the payload is a view that is made when it is asked for, which is seldom. */
+class PackedEntry implements Entry {
+  readonly kind: EntryKind;
+  readonly commandVersion: number;
+  readonly group: GroupId;
+  readonly term: Term;
+  readonly index: LogIndex;
+  readonly logTimeMs: number;
+  readonly packed: Uint8Array;
+
+  constructor(
+    kind: EntryKind,
+    commandVersion: number,
+    group: GroupId,
+    term: Term,
+    index: LogIndex,
+    logTimeMs: number,
+    packed: Uint8Array,
+  ) {
+    this.kind = kind;
+    this.commandVersion = commandVersion;
+    this.group = group;
+    this.term = term;
+    this.index = index;
+    this.logTimeMs = logTimeMs;
+    this.packed = packed;
+  }
+
+  get payload(): Uint8Array {
+    return this.packed.subarray(FIXED_BYTES + this.group.length);
+  }
 }
 
 /*
@@ -83,16 +116,8 @@ export function packEntries(position: EntryPosition, drafts: readonly EntryDraft
     }
     region.set(payload, offset + headerBytes);
     const end = offset + headerBytes + payload.length;
-    entries.push({
-      kind,
-      commandVersion,
-      group,
-      term,
-      index,
-      logTimeMs,
-      payload: region.subarray(offset + headerBytes, end),
-      packed: region.subarray(offset, end),
-    });
+    const packed = region.subarray(offset, end);
+    entries.push(new PackedEntry(kind, commandVersion, group, term, index, logTimeMs, packed));
     offset = end;
   }
   return entries;
@@ -134,16 +159,10 @@ function unpackAt(region: Uint8Array, view: DataView, offset: number, groupBefor
   const term = readU64(view, offset + 8);
   const index = readU64(view, offset + 16);
   if (term === 0 || index === 0) throw malformed('an entry has term or index 0');
-  return {
-    kind,
-    commandVersion: view.getUint16(offset + 2, true),
-    group,
-    term,
-    index,
-    logTimeMs: readU64(view, offset + 24),
-    payload: region.subarray(payloadAt, end),
-    packed: region.subarray(offset, end),
-  };
+  const commandVersion = view.getUint16(offset + 2, true);
+  const logTimeMs = readU64(view, offset + 24);
+  const packed = region.subarray(offset, end);
+  return new PackedEntry(kind, commandVersion, group, term, index, logTimeMs, packed);
 }
 
 function groupAt(region: Uint8Array, start: number, length: number, before: GroupId): GroupId {
