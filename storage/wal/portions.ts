@@ -59,10 +59,16 @@ export interface StampedBatch {
   readonly chain: number;
 }
 
-export function stampBatch(stamps: Stamps, content: Uint8Array, place: BatchPlace): StampedBatch {
+/** Puts a batch together, in memory that `allocate` gives; it need not be zero. */
+export function stampBatch(
+  stamps: Stamps,
+  content: Uint8Array,
+  place: BatchPlace,
+  allocate: (bytes: number) => Uint8Array = (bytes) => new Uint8Array(bytes),
+): StampedBatch {
   assert(batchStart(place.offset) === place.offset, 'a batch begins where its length fits');
   const { sequence, batchNumber } = place;
-  const bytes = new Uint8Array(batchEnd(place.offset, content.length) - place.offset);
+  const bytes = allocate(batchEnd(place.offset, content.length) - place.offset);
   let { chain } = place;
   let at = 0;
   for (let taken = 0, isLast = false; !isLast; ) {
@@ -71,6 +77,7 @@ export function stampBatch(stamps: Stamps, content: Uint8Array, place: BatchPlac
     taken += shape.contentBytes;
     isLast = taken === content.length;
     const stampAt = at + shape.sizeBytes - STAMP_BYTES;
+    bytes.fill(0, at + shape.contentBytes, stampAt);
     chain = checksum(bytes.subarray(at, stampAt), chain);
     const stampPlace = { sequence, offset: place.offset + stampAt };
     stamps.write(bytes, stampAt, stampPlace, { crc: chain, batchNumber, isLast });

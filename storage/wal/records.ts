@@ -78,10 +78,14 @@ export function recordBytes(record: WalRecord): number {
   return HEADER_BYTES + record.group.length + bodyBytes(record);
 }
 
-/** The content of a batch that begins with `chain`. */
-export function encodeRecords(records: readonly WalRecord[], chain: number): Uint8Array {
-  const content = new Uint8Array(contentBytes(records));
-  const view = new DataView(content.buffer);
+/** The content of a batch that begins with `chain`, in memory that `allocate` gives; it need not be zero. */
+export function encodeRecords(
+  records: readonly WalRecord[],
+  chain: number,
+  allocate: (bytes: number) => Uint8Array = (bytes) => new Uint8Array(bytes),
+): Uint8Array {
+  const content = allocate(contentBytes(records));
+  const view = new DataView(content.buffer, content.byteOffset, content.length);
   view.setUint32(0, content.length, true);
   let offset = LENGTH_BYTES;
   let crc = chain;

@@ -57,7 +57,6 @@ async function settle(
     const fields = { event: 'storage.tornTail', path, ...remains };
     logger.warn(fields, 'the last write was not finished, and is removed');
     await writeZeros(file, remains.from, remains.to);
-    await file.sync();
   } finally {
     await file.close();
   }

@@ -103,7 +103,6 @@ export class SegmentFolder {
     try {
       if ((await file.sizeBytes()) > sizeBytes) await file.truncate(sizeBytes);
       await writeZeros(file, 0, sizeBytes);
-      await file.sync();
     } finally {
       await file.close();
     }

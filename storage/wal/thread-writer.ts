@@ -6,6 +6,7 @@ import {
 } from 'node:worker_threads';
 import { assert } from '../../lib/base/index.js';
 import { durableFlag, THIS_SYSTEM } from '../files/index.js';
+import { MAX_REUSED_BYTES, ReusedMemory } from './reused-memory.js';
 import type { SegmentWriter } from './segment-writer.js';
 import {
   ThreadControl,
@@ -14,10 +15,6 @@ import {
   type ThreadStart,
   type WriteRequest,
 } from './thread-control.js';
-
-/** What is longer is written piece by piece, so that the memory for it has a limit. */
-const MAX_REGION_BYTES = 4 * 1024 * 1024;
-const MIN_REGION_BYTES = 64 * 1024;
 
 /** Starts a thread that serves what it is given. */
 export type StartThread = (start: ThreadStart) => Worker;
@@ -33,7 +30,10 @@ export class ThreadSegmentWriter implements SegmentWriter {
   readonly #control: ThreadControl;
   readonly #port: MessagePort;
   readonly #worker: Worker;
-  #region = new Uint8Array(new SharedArrayBuffer(0));
+  readonly #memory = new ReusedMemory((bytes) => this.#newRegion(bytes));
+  /** The memory that the threads share, and whether the other one knows it. */
+  #region = new SharedArrayBuffer(0);
+  #isRegionKnown = true;
   /** Why nothing can be asked any more. */
   #death: Error | null = null;
   #underWay: Promise<void> = Promise.resolve();
@@ -72,12 +72,16 @@ export class ThreadSegmentWriter implements SegmentWriter {
     await this.#send({ kind: 'open', path });
   }
 
+  memory(bytes: number): Uint8Array {
+    return this.#memory.take(bytes);
+  }
+
   async write(offset: number, bytes: Uint8Array): Promise<void> {
-    for (let at = 0; at < bytes.length; at += MAX_REGION_BYTES) {
-      const piece = bytes.subarray(at, at + MAX_REGION_BYTES);
-      if (piece.length > this.#region.length) await this.#growTo(piece.length);
-      this.#region.set(piece);
-      await this.#ask({ offset: offset + at, length: piece.length });
+    if (bytes.buffer === this.#region) return this.#writeRegion(offset, bytes.length);
+    for (let at = 0; at < bytes.length; at += MAX_REUSED_BYTES) {
+      const piece = bytes.subarray(at, at + MAX_REUSED_BYTES);
+      this.memory(piece.length).set(piece);
+      await this.#writeRegion(offset + at, piece.length);
     }
   }
 
@@ -96,12 +100,19 @@ export class ThreadSegmentWriter implements SegmentWriter {
     }
   }
 
-  async #growTo(bytes: number): Promise<void> {
-    let size = MIN_REGION_BYTES;
-    while (size < bytes) size *= 2;
-    const region = new SharedArrayBuffer(Math.min(size, MAX_REGION_BYTES));
-    await this.#send({ kind: 'region', region });
-    this.#region = new Uint8Array(region);
+  #newRegion(bytes: number): Uint8Array {
+    this.#region = new SharedArrayBuffer(bytes);
+    this.#isRegionKnown = false;
+    return new Uint8Array(this.#region);
+  }
+
+  /** Writes what stands at the beginning of the region. */
+  async #writeRegion(offset: number, length: number): Promise<void> {
+    if (!this.#isRegionKnown) {
+      await this.#send({ kind: 'region', region: this.#region });
+      this.#isRegionKnown = true;
+    }
+    await this.#ask({ offset, length });
   }
 
   #send(message: ThreadMessage): Promise<void> {

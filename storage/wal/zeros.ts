@@ -3,15 +3,14 @@ import type { OpenFile } from '../../lib/interfaces/index.js';
 const PIECE_BYTES = 1024 * 1024;
 const ZEROS = new Uint8Array(PIECE_BYTES);
 
-/** Pieces between two syncs, so that the disk has little to catch up with when the log wants to write. */
-const SYNC_PIECES = 4;
-
-/** Writes zeros to [from, to), without holding all of them. Durable only after a `sync`. */
+/**
+ * Writes zeros to [from, to), without holding all of them. Each piece is synced, so that the disk has little to
+ * catch up with when the log wants to write: that takes twice as long, and a write of the log that comes
+ * meanwhile a third instead of three times longer. Durable when it resolves.
+ */
 export async function writeZeros(file: OpenFile, from: number, to: number): Promise<void> {
-  let pieces = 0;
   for (let offset = from; offset < to; offset += PIECE_BYTES) {
     await file.write(offset, ZEROS.subarray(0, Math.min(PIECE_BYTES, to - offset)));
-    pieces += 1;
-    if (pieces % SYNC_PIECES === 0) await file.sync();
+    await file.sync();
   }
 }
