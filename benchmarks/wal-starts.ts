@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { walStorage } from 'quorate/storage/wal';
 import { LogWriter } from './log-writer.js';
 import { mib, milliseconds, print, printTarget, row } from './report.js';
@@ -44,7 +46,7 @@ export async function walGroups(): Promise<void> {
   await inFolder(async (folder) => {
     const engine = walStorage(folder);
     const first = await LogWriter.open(engine, 'g0');
-    const emptyBytes = residentBytes();
+    const emptyBytes = usedBytes();
     const createMs = performance.now();
     const names = Array.from({ length: GROUPS - 1 }, (_, i) => `g${i + 1}`);
     const logs = [first, ...(await Promise.all(names.map((name) => LogWriter.of(engine, name))))];
@@ -58,7 +60,7 @@ export async function walGroups(): Promise<void> {
     const spentMs = performance.now() - appendMs;
     const perSecond = (GROUPS * GROUP_ROUNDS * 1000) / spentMs;
     row('an append of each at once', `${perSecond.toFixed(0)} appends/s`);
-    row('memory of the groups', mib(residentBytes() - emptyBytes));
+    row('memory of a group', `${((usedBytes() - emptyBytes) / GROUPS / 1024).toFixed(1)} KiB`);
     await engine.close();
     printStart(await start(folder));
   });
@@ -76,11 +78,15 @@ async function start(folder: string): Promise<StartReport> {
 function printStart({ openMs, groupsMs, entries, residentBytes }: StartReport): void {
   row('start: the engine', milliseconds(openMs));
   row(`start: ${entries} entries of the groups`, milliseconds(groupsMs));
-  row('memory after it', mib(residentBytes));
+  row('memory of that process', mib(residentBytes));
 }
 
-function residentBytes(): number {
-  return process.memoryUsage().rss;
+/** Of this process, garbage collected before. */
+function usedBytes(): number {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
 }
 
 async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
