@@ -17,6 +17,11 @@ export interface FileLayer {
   remove(path: string): Promise<void>;
   /** Makes created, renamed and removed names of a folder durable. */
   syncFolder(path: string): Promise<void>;
+  /**
+   * Keeps everybody else out of the folder until `release`, or fails with ERR_LOCKED. Default: a lock
+   * among the processes of the machine. Files that nobody else can reach need none.
+   */
+  lock?(path: string): Promise<{ release(): Promise<void> }>;
 }
 
 /** How a file is opened. */

@@ -60,7 +60,7 @@ export class DataFolder {
     const { files, logger, path } = options;
     const lock = await usable(path, async () => {
       await files.makeFolder(path);
-      return lockFolder(path);
+      return files.lock === undefined ? lockFolder(path) : files.lock(path);
     });
     try {
       return await usable(path, async () => {
