@@ -6,11 +6,15 @@ import type { StoredIdentity } from '../lib/interfaces/index.js';
  * of it.
  */
 export function checkIdentity(stored: StoredIdentity, given: StoredIdentity): void {
-  if (stored.nodeId === given.nodeId && (isSame(stored, given) || isRecovery(stored, given)))
-    return;
+  if (mayFollow(stored, given)) return;
   throw new QuorateError('ERR_WRONG_CLUSTER', {
     message: `the storage belongs to ${described(stored)}, not to ${described(given)}`,
   });
+}
+
+/** Whether a directory that belongs to `stored` may come to belong to `given`. */
+export function mayFollow(stored: StoredIdentity, given: StoredIdentity): boolean {
+  return stored.nodeId === given.nodeId && (isSame(stored, given) || isRecovery(stored, given));
 }
 
 /** Whether both say the same, so that nothing needs to be written. */

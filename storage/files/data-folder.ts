@@ -4,7 +4,7 @@ import type { FileLayer, Logger, StoredIdentity } from '../../lib/interfaces/ind
 import { corrupt, storageFailed } from './damage.js';
 import { type FolderLock, lockFolder } from './folder-lock.js';
 import { checkFormat, FORMAT_NAME, readFormat, writeFormat } from './format.js';
-import { decodeIdentity, encodeIdentity } from './small-values.js';
+import { decodeIdentity, encodeIdentity, IDENTITY_PAIR } from './small-values.js';
 import { TwinFile } from './twin-file.js';
 import { TEMPORARY_SUFFIX } from './whole-file.js';
 
@@ -70,8 +70,7 @@ export class DataFolder {
         const identityFile = new TwinFile({
           files,
           path: join(path, IDENTITY),
-          kind: 'identity',
-          owner: '',
+          ...IDENTITY_PAIR,
           logger,
         });
         const record = await identityFile.load();

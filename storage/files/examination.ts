@@ -5,7 +5,7 @@ import { corrupt, damageIn } from './damage.js';
 import { GROUPS, groupOf, IDENTITY } from './data-folder.js';
 import { isLockName, locked, lockHolder } from './folder-lock.js';
 import { checkFormat, FORMAT_NAME, readFormat, type StoredFormat } from './format.js';
-import { decodeIdentity } from './small-values.js';
+import { decodeIdentity, IDENTITY_PAIR } from './small-values.js';
 import { snapshotFile } from './snapshot-file.js';
 import { snapshotIdStart } from './snapshot-reader.js';
 import { TwinFile, type TwinFileOptions } from './twin-file.js';
@@ -114,7 +114,7 @@ export async function examineFolder(
   });
   const folders = await files.list(join(directory, GROUPS));
   const path = join(directory, IDENTITY);
-  const pair = { files, path, kind: 'identity' as const, owner: '' };
+  const pair = { files, path, ...IDENTITY_PAIR };
   const stored = await noted(damage, path, () => examinePair(pair, folders.length > 0, repairs));
   const snapshots: ExaminedSnapshot[] = [];
   const damagedSnapshots: FoundDamage[] = [];

@@ -55,4 +55,10 @@ export {
 export type { LogPosition } from './small-values.js';
 export { type SnapshotFile, type SnapshotFileOptions, snapshotFile } from './snapshot-file.js';
 export { SnapshotFiles, type SnapshotFilesOptions } from './snapshot-files.js';
-export { TwinFile, type TwinFileOptions, type TwinKind, type TwinRecord } from './twin-file.js';
+export {
+  TwinFile,
+  type TwinFileOptions,
+  type TwinKind,
+  type TwinRecord,
+  type TwinSubject,
+} from './twin-file.js';

@@ -1,6 +1,8 @@
 import type { LogIndex, Term } from '../../lib/base/index.js';
 import { ByteReader, ByteWriter, decodeUtf8, encodeUtf8 } from '../../lib/base/index.js';
 import type { HardState, StoredIdentity } from '../../lib/interfaces/index.js';
+import { mayFollow } from '../identity.js';
+import type { TwinSubject } from './twin-file.js';
 
 /** A place in a log, with the checksum over everything up to it: two logs that agree here are equal. */
 export interface LogPosition {
@@ -63,3 +65,10 @@ export function decodeIdentity(body: Uint8Array): StoredIdentity {
   reader.end();
   return { nodeId, incarnation, clusterId: clusterId === '' ? null : clusterId, ...former };
 }
+
+/** The identity of a directory: one may follow another only where its engine would store it. */
+export const IDENTITY_PAIR: TwinSubject = {
+  kind: 'identity',
+  owner: '',
+  canFollow: (older, newer) => mayFollow(decodeIdentity(older), decodeIdentity(newer)),
+};

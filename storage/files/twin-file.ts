@@ -29,13 +29,22 @@ const LAYOUT = 1;
 export type TwinKind = 'identity' | 'state' | 'mark';
 const KIND_NUMBERS: Readonly<Record<TwinKind, number>> = { identity: 1, state: 2, mark: 3 };
 
-export interface TwinFileOptions {
-  readonly files: FileLayer;
-  /** Without the `.1` or `.2` that ends the names of the copies. */
-  readonly path: string;
+/** What a pair is, wherever it stands. */
+export interface TwinSubject {
   readonly kind: TwinKind;
   /** The group that the value belongs to; empty for the node itself. */
   readonly owner: string;
+  /**
+   * Whether `newer` can be a later value than `older`. Where it cannot, one of the copies is of another
+   * directory, and none counts. Default: always.
+   */
+  readonly canFollow?: ((older: Uint8Array, newer: Uint8Array) => boolean) | undefined;
+}
+
+export interface TwinFileOptions extends TwinSubject {
+  readonly files: FileLayer;
+  /** Without the `.1` or `.2` that ends the names of the copies. */
+  readonly path: string;
   readonly logger: Logger;
 }
 
@@ -60,6 +69,7 @@ export interface FoundTwin {
  * 1. Both are readable: the newer one counts.
  * 2. One is readable: that one counts, and the other is written again before anything else is.
  * 3. None is readable, but something is there: ERR_CORRUPT. There is no older value to fall back to.
+ * 4. They cannot be of one directory: ERR_CORRUPT, and both stay as they are.
  *
  * Not two alternating slots: there, a damaged newer slot silently brings back the older value.
  */
@@ -122,17 +132,20 @@ export class TwinFile {
   }
 
   #newer(first: TwinRecord | null, second: TwinRecord | null): TwinRecord {
-    const { path } = this.#options;
+    const { path, canFollow = () => true } = this.#options;
     if (first === null && second === null) throw corrupt(`${path}.1`, 'no copy is readable');
     if (first === null || second === null) {
       const record = first ?? second;
       assert(record !== null, 'one of the two copies is readable');
       return record;
     }
-    if (first.sequence === second.sequence && !equalBytes(first.body, second.body)) {
-      throw corrupt(`${path}.1`, 'the two copies contradict each other');
-    }
-    return first.sequence >= second.sequence ? first : second;
+    const [older, newer] = first.sequence >= second.sequence ? [second, first] : [first, second];
+    const isPossible =
+      older.sequence === newer.sequence
+        ? equalBytes(older.body, newer.body)
+        : canFollow(older.body, newer.body);
+    if (!isPossible) throw corrupt(`${path}.1`, 'the two copies contradict each other');
+    return newer;
   }
 
   /** Only ever replaces the copy that does not count. */

@@ -15,7 +15,7 @@ import {
   type SalvagedLog,
 } from '../files/index.js';
 import type { GroupLogs } from './group-logs.js';
-import { decodeMark, initialMark, type WalMark } from './position.js';
+import { decodeMark, initialMark, MARK_PAIR, type WalMark } from './position.js';
 import { isSpareName } from './segment-folder.js';
 import { decodeHead, HEAD_BYTES, segmentName, sequenceOf } from './segment-head.js';
 import { StreamReading } from './stream-reading.js';
@@ -129,7 +129,7 @@ class Doctor {
     sequences: readonly number[],
   ): Promise<WalMark | null> {
     const path = join(this.#directory, MARK_NAME);
-    const pair = { files: this.#files, path, kind: 'mark' as const, owner: '' };
+    const pair = { files: this.#files, path, ...MARK_PAIR };
     const isNeeded = identity !== null || hasGroups || sequences.length > 0;
     const body = await noted(this.#damage, path, () => examinePair(pair, isNeeded, this.#repairs));
     return body === null ? null : decodeMark(body);

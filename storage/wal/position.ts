@@ -1,4 +1,5 @@
 import { ByteReader, ByteWriter } from '../../lib/base/index.js';
+import type { TwinSubject } from '../files/index.js';
 
 /** The end of a batch: two streams of one directory that agree here are equal up to here. */
 export interface StreamPosition {
@@ -52,3 +53,10 @@ export function decodeMark(body: Uint8Array): WalMark {
 export function isSameMark(a: WalMark, b: WalMark): boolean {
   return a.batchNumber === b.batchNumber && a.firstSegment === b.firstSegment;
 }
+
+/** The mark of a directory: those of another stream have another nonce. */
+export const MARK_PAIR: TwinSubject = {
+  kind: 'mark',
+  owner: '',
+  canFollow: (older, newer) => decodeMark(older).nonce === decodeMark(newer).nonce,
+};

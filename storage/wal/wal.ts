@@ -4,7 +4,14 @@ import type { FileLayer, StorageContext } from '../../lib/interfaces/index.js';
 import { corrupt, type Health, Mark, TwinFile } from '../files/index.js';
 import { Compaction } from './compaction.js';
 import type { GroupLogs } from './group-logs.js';
-import { decodeMark, encodeMark, initialMark, isSameMark, type WalMark } from './position.js';
+import {
+  decodeMark,
+  encodeMark,
+  initialMark,
+  isSameMark,
+  MARK_PAIR,
+  type WalMark,
+} from './position.js';
 import { type RecoveredStream, recoverStream } from './recovery.js';
 import { isSpareName, SegmentFolder } from './segment-folder.js';
 import { sequenceOf } from './segment-head.js';
@@ -87,7 +94,7 @@ export class Wal {
     await files.makeFolder(folder);
     const names = await files.list(folder);
     const file = join(path, MARK_NAME);
-    const markFile = new TwinFile({ files, logger, kind: 'mark', owner: '', path: file });
+    const markFile = new TwinFile({ files, logger, path: file, ...MARK_PAIR });
     const stored = await markFile.load();
     const isUsed = options.isUsed || names.some((name) => sequenceOf(name) !== null);
     if (stored === null && isUsed) throw corrupt(`${file}.1`, 'missing beside data');

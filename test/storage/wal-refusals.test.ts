@@ -8,7 +8,7 @@ import { levelStorage } from '../../storage/level/index.js';
 import { walStorage } from '../../storage/wal/index.js';
 import { CrashingFiles } from './crashing-files.js';
 import { scratch } from './scratch.js';
-import { expectations, HISTORY, openHistory, perform } from './wal-history.js';
+import { expectations, HISTORY, openHistory, perform, performCall, SMALL } from './wal-history.js';
 
 const { fresh, remove } = scratch();
 t.teardown(remove);
@@ -83,6 +83,34 @@ t.test('a mark of which one copy is damaged or older says what the other one say
     await engine.close();
   }
 });
+
+t.test(
+  'a copy of the mark or the identity of another directory is refused, and nothing is written over (fault B28)',
+  async () => {
+    const stranger = await written({ nonce: 8 });
+    // Saved more often than ours, so that it would count.
+    const engine = walStorage(directory, { ...SMALL, files: stranger });
+    await engine.open(storageContext());
+    const other = { nodeId: 'n1', incarnation: 'bbbbbbbbbbbbbbbb', clusterId: 'cccccccccccccccc' };
+    await engine.initialise({ ...other, formerClusterId: 'fedcba9876543210' });
+    await engine.initialise(other);
+    await engine.close();
+    for (let start = 0; start < 3; start += 1) {
+      const { engine: again } = await openHistory(directory, { files: stranger });
+      await performCall(again, { kind: 'save', group: 'a', term: 90 + start });
+      await again.close();
+    }
+    for (const name of ['mark.1', 'mark.2', 'identity.1', 'identity.2']) {
+      const files = whole.afterPowerCut('all');
+      const foreign = await stranger.read(`${directory}/${name}`);
+      files.damage(`${directory}/${name}`, () => foreign ?? new Uint8Array(0));
+      const paths = ['.1', '.2'].map((copy) => `${directory}/${name.slice(0, -2)}${copy}`);
+      const before = await Promise.all(paths.map((path) => files.read(path)));
+      match((await refusal(files)).message, /contradict/, name);
+      deepEqual(await Promise.all(paths.map((path) => files.read(path))), before);
+    }
+  },
+);
 
 t.test(
   'segments that are not needed and names that nobody gave are left alone or removed',
