@@ -1,6 +1,7 @@
 import { join } from 'node:path';
-import type { Clock, FileLayer, Logger } from '../../lib/interfaces/index.js';
+import type { Clock, FileLayer, Logger, OpenFile } from '../../lib/interfaces/index.js';
 import type { GroupLogs } from './group-logs.js';
+import { BLOCK_BYTES, batchStart, LENGTH_BYTES } from './portions.js';
 import type { StreamPosition, WalMark } from './position.js';
 import { Progress } from './progress.js';
 import { segmentName } from './segment-head.js';
@@ -56,11 +57,37 @@ async function settle(
     if (remains === null) return;
     const fields = { event: 'storage.tornTail', path, ...remains };
     logger.warn(fields, 'the last write was not finished, and is removed');
-    await writeZeros(file, remains.from, remains.to);
+    await eraseRemains(file, remains);
   } finally {
     await file.close();
   }
 }
+
+/**
+ * Overwrites what is left of a batch with zeros. A start that finds this half done must still see one that was
+ * torn, where a stamp without what it covers is damage, and so is content where its length says that a stamp
+ * should be:
+ *
+ * 1. A batch is torn in its second block. Its first one is whole, and ends in a stamp.
+ * 2. The zeros are torn as well: the first block begins with zeros, and still ends in the stamp.
+ *
+ * So the last byte of each block goes first, durably, and with it the stamp, which no tear can leave in half;
+ * the length goes last.
+ */
+async function eraseRemains(
+  file: OpenFile,
+  { from, to }: { readonly from: number; readonly to: number },
+): Promise<void> {
+  for (let end = from - (from % BLOCK_BYTES) + BLOCK_BYTES; end <= to; end += BLOCK_BYTES) {
+    await file.write(end - 1, ONE_ZERO);
+  }
+  await file.sync();
+  const content = batchStart(from) + LENGTH_BYTES;
+  await writeZeros(file, content, to);
+  await writeZeros(file, from, content);
+}
+
+const ONE_ZERO = new Uint8Array(1);
 
 async function remove(
   { files, folder }: RecoveryOptions,

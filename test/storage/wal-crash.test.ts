@@ -1,5 +1,6 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import t from 'tap';
+import { BLOCK_BYTES } from '../../storage/wal/portions.js';
 import { CrashingFiles, type CutWrite, type Remains } from './crashing-files.js';
 import { scratch } from './scratch.js';
 import { expectations, HISTORY, openHistory, perform, performCall } from './wal-history.js';
@@ -47,19 +48,52 @@ t.test(
   },
 );
 
-t.test('a write torn at any byte is found whole or not at all (fault B1)', async (t) => {
+// Every byte of every write is torn in `npm run wal-table`.
+t.test('a write torn at a few bytes is found whole or not at all (fault B1)', async (t) => {
   let torn = 0;
-  for (let calls = 0, isDone = false; !isDone; calls += 1) {
-    const whole = await crashed(calls, null);
-    isDone = whole.done === HISTORY.length;
-    if (whole.cutWrite === null || !whole.cutWrite.path.endsWith('.wal')) continue;
-    for (const keptBytes of cuts(whole.cutWrite)) {
+  for (const { calls, cutWrite } of await logWrites()) {
+    for (const keptBytes of [1, 63, 64, cutWrite.sizeBytes - 1]) {
       await expectFound(await crashed(calls, keptBytes), 'all');
       torn += 1;
     }
   }
   t.comment(`${torn} torn writes`);
 });
+
+t.test(
+  'a start that is cut short while it removes what is left of a write can be made again (fault B1)',
+  async (t) => {
+    const writes = (await logWrites()).map((one) => ({ ...one, bytes: one.cutWrite.sizeBytes }));
+    const long = writes.find(({ bytes }) => bytes > 2 * BLOCK_BYTES)!;
+    const short = writes.find(({ bytes }) => 700 < bytes && bytes < 4000)!;
+    const cases = [
+      // Its first block is there, and part of the second.
+      { ...long, there: 5000, kept: [0, 500, 3000, 4050, 4090, 4100] },
+      // All but its stamp is there.
+      { ...short, there: short.bytes - 1, kept: [0, 1, 2, 500] },
+    ];
+    let starts = 0;
+    for (const { calls, there, kept } of cases) {
+      const { files, done } = await crashed(calls, there);
+      const possible = expected.slice(done, done + 2).map((one) => JSON.stringify(one));
+      for (const keptBytes of kept) {
+        for (let call = 0, hasCrashed = true; hasCrashed; call += 1) {
+          const disk = files.afterPowerCut('all');
+          disk.crashAfter(call, keptBytes);
+          const first = openHistory(directory, { files: disk });
+          await first.then(({ engine }) => engine.close()).catch(() => {});
+          hasCrashed = disk.hasCrashed;
+          const next = disk.afterPowerCut('all');
+          const { engine, found } = await openHistory(directory, { files: next });
+          ok(possible.includes(JSON.stringify(found)), `call ${call}, ${keptBytes} bytes`);
+          await engine.close();
+          starts += 1;
+        }
+      }
+    }
+    t.comment(`${starts} starts`);
+  },
+);
 
 interface Crashed {
   readonly files: CrashingFiles;
@@ -107,9 +141,12 @@ async function settled(): Promise<void> {
   for (let turn = 0; turn < 100; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Every byte of a short write; of a long one those around its blocks, and some. */
-function cuts({ sizeBytes }: CutWrite): readonly number[] {
-  const all = Array.from({ length: sizeBytes }, (_, byte) => byte);
-  if (sizeBytes < 400) return all;
-  return all.filter((byte) => byte % 199 === 0 || byte < 40 || sizeBytes - byte < 40);
+/** The writes to segments, each by the calls before it. */
+async function logWrites(): Promise<readonly { calls: number; cutWrite: CutWrite }[]> {
+  const writes: { calls: number; cutWrite: CutWrite }[] = [];
+  for (let calls = 0; ; calls += 1) {
+    const { cutWrite, done } = await crashed(calls, 0);
+    if (cutWrite?.path.endsWith('.wal') === true) writes.push({ calls, cutWrite });
+    if (done === HISTORY.length) return writes;
+  }
 }
