@@ -53,11 +53,16 @@ export interface WriteRequest {
   readonly length: number;
 }
 
-/** The numbers by which the two threads wake each other. */
+/**
+ * The numbers by which the two threads wake each other. Each is stored first and told of then, and the other
+ * side may be quicker than that: it has seen the number, done its part and waits for the next one when it is
+ * told of the last. So whoever is woken looks at the numbers, and waits on where they have not changed.
+ */
 export class ThreadControl {
   readonly buffer: SharedArrayBuffer;
   readonly #words: Int32Array<SharedArrayBuffer>;
   readonly #offsets: Float64Array<SharedArrayBuffer>;
+  #isInterrupted = false;
 
   constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(CONTROL_BYTES)) {
     this.buffer = buffer;
@@ -78,8 +83,10 @@ export class ThreadControl {
     words[FAILED] = 0;
     Atomics.add(words, REQUEST, 1);
     Atomics.notify(words, REQUEST);
-    const waiting = Atomics.waitAsync(words, ANSWER, before);
-    if (waiting.async) await waiting.value;
+    while (!this.#isInterrupted && Atomics.load(words, ANSWER) === before) {
+      const waiting = Atomics.waitAsync(words, ANSWER, before);
+      if (waiting.async) await waiting.value;
+    }
   }
 
   /** Whether the last request is answered. */
@@ -92,15 +99,16 @@ export class ThreadControl {
     return this.#words[FAILED] === 1;
   }
 
-  /** Ends the wait for an answer that does not come. */
+  /** Ends the wait for an answer that does not come, and every later one. */
   interrupt(): void {
+    this.#isInterrupted = true;
     Atomics.notify(this.#words, ANSWER);
   }
 
   /** Blocks until there is a request that is not answered; gives its write, or null for a message. */
   next(): WriteRequest | null {
     const words = this.#words;
-    Atomics.wait(words, REQUEST, Atomics.load(words, ANSWER));
+    while (this.isAnswered) Atomics.wait(words, REQUEST, Atomics.load(words, ANSWER));
     if (words[KIND] === MESSAGE_KIND) return null;
     return { offset: this.#offsets[OFFSET] ?? 0, length: words[LENGTH] ?? 0 };
   }

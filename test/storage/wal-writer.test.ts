@@ -15,6 +15,7 @@ import { SystemClock } from '../../lib/timing/index.js';
 import { durableFlag, openNodeFile } from '../../storage/files/index.js';
 import { checkPlatform, type WalStorageOptions, walEngine } from '../../storage/wal/engine.js';
 import { SegmentFile, type WaitingCalls } from '../../storage/wal/segment-file.js';
+import { ThreadControl } from '../../storage/wal/thread-control.js';
 import {
   type StartThread,
   ThreadSegmentWriter,
@@ -75,6 +76,41 @@ t.test('a thread that ends fails the write under way, and those after it', async
   const again = await opened(path);
   equal((await again.found).entries.length, 1);
   await again.engine.close();
+});
+
+t.test('a thread that is woken after it has answered does not write again', async () => {
+  let control = new SharedArrayBuffer(0);
+  const writer = await ThreadSegmentWriter.start((start) => {
+    ({ control } = start);
+    return new Worker(WRITER_THREAD, threadOptions(start));
+  });
+  await writer.open(zeros(4096));
+  await writer.write(0, pattern(10, 1));
+  const [requests, answers] = [0, 1] as const;
+  const words = new Int32Array(control);
+  for (let wakings = 0; wakings < 2; ) {
+    wakings += Atomics.notify(words, requests);
+    equal(words[answers], words[requests]);
+    await new Promise(setImmediate);
+  }
+  await writer.close();
+});
+
+t.test('who is told late of an answer does not take it for that to the next request', async () => {
+  const asking = new ThreadControl();
+  const answering = new ThreadControl(asking.buffer);
+  let isTold = false;
+  const asked = asking.ask({ offset: 0, length: 1 }).then(() => {
+    isTold = true;
+  });
+  const answers = 1;
+  for (let wakings = 0; wakings < 2; ) {
+    wakings += Atomics.notify(new Int32Array(asking.buffer), answers);
+    equal(isTold, false);
+    await new Promise(setImmediate);
+  }
+  answering.answer({ isFailed: false });
+  await asked;
 });
 
 t.test('a node is closed while its log hangs in the thread (schedules F6, G5)', async () => {
@@ -232,6 +268,7 @@ t.test('Windows is refused by name, with what to use there', async () => {
 });
 
 const MIB = 1024 * 1024;
+const WRITER_THREAD = new URL('../../storage/wal/writer-thread.js', import.meta.url);
 
 /** A new file of this size; gives its path. */
 function zeros(sizeBytes: number): string {
