@@ -1,11 +1,13 @@
 import { join } from 'node:path';
+import { concatBytes } from '../../lib/base/index.js';
 import type { Clock, FileLayer, Logger, OpenFile } from '../../lib/interfaces/index.js';
 import type { GroupLogs } from './group-logs.js';
-import { BLOCK_BYTES, batchStart, LENGTH_BYTES } from './portions.js';
+import { BLOCK_BYTES, batchStart, LENGTH_BYTES, stampBatch } from './portions.js';
 import type { StreamPosition, WalMark } from './position.js';
 import { Progress } from './progress.js';
-import { segmentName } from './segment-head.js';
-import { type ReadSegment, StreamReading } from './stream-reading.js';
+import { encodeHead, HEAD_BYTES, segmentName } from './segment-head.js';
+import { Stamps } from './stamps.js';
+import { type LastBatch, type ReadSegment, StreamReading } from './stream-reading.js';
 import { writeZeros } from './zeros.js';
 
 export interface RecoveryOptions {
@@ -40,19 +42,29 @@ export async function recoverStream(options: RecoveryOptions): Promise<Recovered
   await reading.run();
   progress.finish();
   await remove(options, reading.unneeded);
-  const { groups, position, tail } = reading;
-  if (tail === null) return { groups, position: NOWHERE, sizeBytes: 0 };
-  await settle(options, tail);
+  const { groups, position, tail, lastBatch } = reading;
+  if (tail === null || lastBatch === null) return { groups, position: NOWHERE, sizeBytes: 0 };
+  await settle(options, tail, lastBatch);
   return { groups, position, sizeBytes: tail.sizeBytes };
 }
 
-/** What a killed process left in the page cache may be read, and still be lost: not from here on. */
+/**
+ * What the process before left may be read, and still be lost: not from here on. A sync is not enough for
+ * that: where it ended because a write had failed, the system has told of the failure, goes on showing what
+ * was not stored, and takes it for stored. Nothing was written after that: it can only be the last batch.
+ */
 async function settle(
-  { files, logger }: RecoveryOptions,
-  { path, remains }: ReadSegment,
+  { files, mark, logger }: RecoveryOptions,
+  tail: ReadSegment,
+  lastBatch: LastBatch,
 ): Promise<void> {
+  const { path, remains } = tail;
   const file = await files.open(path, { create: false });
   try {
+    if (lastBatch.place.batchNumber > mark.batchNumber) {
+      const { offset, bytes } = asWritten(lastBatch, mark.nonce, tail.sizeBytes);
+      await file.write(offset, bytes);
+    }
     await file.sync();
     if (remains === null) return;
     const fields = { event: 'storage.tornTail', path, ...remains };
@@ -61,6 +73,19 @@ async function settle(
   } finally {
     await file.close();
   }
+}
+
+/** A batch with its stamps, and where it begins: the first one of a segment is written with the head. */
+function asWritten(
+  { content, place }: LastBatch,
+  nonce: number,
+  sizeBytes: number,
+): { readonly offset: number; readonly bytes: Uint8Array } {
+  const { sequence, offset, batchNumber: firstBatchNumber, chain } = place;
+  const { bytes } = stampBatch(new Stamps(nonce), content, place);
+  if (offset !== HEAD_BYTES) return { offset, bytes };
+  const head = encodeHead({ nonce, sequence, sizeBytes, firstBatchNumber, chain });
+  return { offset: 0, bytes: concatBytes([head, bytes]) };
 }
 
 /**

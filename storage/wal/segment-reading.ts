@@ -19,6 +19,7 @@ export interface ReadBatch {
   readonly content: Uint8Array;
   /** With which its records begin. */
   readonly chain: number;
+  readonly startOffset: number;
   /** Where it ends. */
   readonly end: StreamPosition;
 }
@@ -105,7 +106,7 @@ export class SegmentReading {
   }
 
   #finish(content: Uint8Array): ReadBatch {
-    const { chain } = this.#position;
+    const { chain, offset } = this.#position;
     this.#position = {
       segment: this.#position.segment,
       offset: this.#offset,
@@ -115,7 +116,7 @@ export class SegmentReading {
     this.#offset = batchStart(this.#offset);
     this.#content = null;
     this.#filledBytes = 0;
-    return { content, chain, end: this.#position };
+    return { content, chain, startOffset: batchStart(offset), end: this.#position };
   }
 
   /** Number of the batch that is being read. */

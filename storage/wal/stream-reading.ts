@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { FileLayer, OpenFile } from '../../lib/interfaces/index.js';
 import { corrupt } from '../files/index.js';
 import { GroupLogs } from './group-logs.js';
+import type { BatchPlace } from './portions.js';
 import type { StreamPosition, WalMark } from './position.js';
 import { decodeRecords } from './records.js';
 import { RegionPool } from './region-pool.js';
@@ -32,6 +33,13 @@ export interface ReadSegment {
   readonly isBegun: boolean;
 }
 
+/** A batch with all that it takes to write it as it was. */
+export interface LastBatch {
+  readonly content: Uint8Array;
+  /** Where it begins, and what it follows. */
+  readonly place: BatchPlace;
+}
+
 /**
  * Reads all segments from the first that the mark names on, and judges them by the mark. Changes nothing.
  * ERR_CORRUPT, with file and offset, ends it: then it says what it had read up to there.
@@ -46,6 +54,7 @@ export class StreamReading {
   #sequence: number;
   #reachesEnd = false;
   #position: StreamPosition;
+  #lastBatch: LastBatch | null = null;
 
   constructor(options: StreamReadingOptions) {
     this.#options = options;
@@ -63,6 +72,11 @@ export class StreamReading {
   /** The end of the last whole batch. */
   get position(): StreamPosition {
     return this.#position;
+  }
+
+  /** The one that ends there; null where there is none. */
+  get lastBatch(): LastBatch | null {
+    return this.#lastBatch;
   }
 
   /** The segment that was read last, or is damaged or missing. */
@@ -170,7 +184,7 @@ export class StreamReading {
     return { segment: sequence, offset: HEAD_BYTES, batchNumber, chain };
   }
 
-  #take(path: string, { content, chain, end }: ReadBatch): void {
+  #take(path: string, { content, chain, startOffset, end }: ReadBatch): void {
     const { mark } = this.#options;
     const place = { path, offset: end.offset };
     try {
@@ -184,6 +198,8 @@ export class StreamReading {
       throw corrupt(place, `${what}, in the batch that ends there`, error);
     }
     this.#position = end;
+    const { segment: sequence, batchNumber } = end;
+    this.#lastBatch = { content, place: { sequence, offset: startOffset, batchNumber, chain } };
     if (end.batchNumber === mark.batchNumber && !isSamePlace(end, mark)) {
       throw corrupt(place, 'the log up to there is not the one that was stored');
     }

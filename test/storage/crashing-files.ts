@@ -5,6 +5,8 @@ import type { FileLayer, OpenFile } from '../../lib/interfaces/index.js';
 interface Content {
   current: Uint8Array;
   durable: Uint8Array;
+  /** Parts of `current` that no sync brings to the disk: their writing failed, and the system has said so. */
+  unstored: { readonly from: number; readonly to: number }[];
 }
 
 /** What a power cut leaves of what was not synced. */
@@ -17,12 +19,14 @@ export interface CutWrite {
 
 /**
  * Files in memory that know what is durable: contents once they are synced, names once their folder
- * is. Made to crash at the nth call: that write is cut in half, and every later call fails.
+ * is. Made to crash at the nth call: that write is cut in half, and every later call fails. Or made to fail
+ * the nth write: what it wrote is read from then on, and is not stored.
  */
 export class CrashingFiles implements FileLayer {
   readonly #names = new Map<string, Content>();
   readonly #durableNames = new Map<string, Content>();
   #callsLeft = Number.POSITIVE_INFINITY;
+  #writesLeft = Number.POSITIVE_INFINITY;
   #keptBytes: number | null = null;
   #cutWrite: CutWrite | null = null;
 
@@ -30,6 +34,15 @@ export class CrashingFiles implements FileLayer {
   crashAfter(calls: number, keptBytes: number | null = null): void {
     this.#callsLeft = calls;
     this.#keptBytes = keptBytes;
+  }
+
+  /** Fails the write after `writes` others, and none after it. */
+  failAfter(writes: number): void {
+    this.#writesLeft = writes;
+  }
+
+  get hasFailed(): boolean {
+    return this.#writesLeft < 0;
   }
 
   /** The write that the power was cut in; null where it was another call. */
@@ -46,7 +59,7 @@ export class CrashingFiles implements FileLayer {
     const next = new CrashingFiles();
     for (const [path, content] of remains === 'nothing' ? this.#durableNames : this.#names) {
       const bytes = left(content, remains);
-      const kept = { current: bytes, durable: new Uint8Array(bytes) };
+      const kept = { current: bytes, durable: new Uint8Array(bytes), unstored: [] };
       next.#names.set(path, kept);
       next.#durableNames.set(path, kept);
     }
@@ -74,7 +87,7 @@ export class CrashingFiles implements FileLayer {
     let content = this.#names.get(path);
     if (content === undefined) {
       if (!create) throw Object.assign(new Error(`no such file: ${path}`), { code: 'ENOENT' });
-      content = { current: new Uint8Array(0), durable: new Uint8Array(0) };
+      content = { current: new Uint8Array(0), durable: new Uint8Array(0), unstored: [] };
       this.#names.set(path, content);
     }
     return this.#opened(path, content);
@@ -123,6 +136,12 @@ export class CrashingFiles implements FileLayer {
       next.set(content.current);
       next.set(bytes, offset);
       content.current = next;
+      const to = offset + bytes.length;
+      content.unstored = content.unstored.flatMap((part) => without(part, offset, to));
+      this.#writesLeft -= 1;
+      if (this.#writesLeft !== -1) return;
+      content.unstored.push({ from: offset, to });
+      throw Object.assign(new Error('EIO: i/o error, write'), { code: 'EIO' });
     };
     const call = (offset: number, bytes: Uint8Array): void => {
       if (this.#callsLeft === 0) {
@@ -138,7 +157,7 @@ export class CrashingFiles implements FileLayer {
       write: async (offset, bytes) => call(offset, bytes),
       writeDurably: async (offset, bytes) => {
         call(offset, bytes);
-        content.durable = new Uint8Array(content.current);
+        content.durable = synced(content);
       },
       truncate: async (size) => {
         this.#call();
@@ -146,11 +165,27 @@ export class CrashingFiles implements FileLayer {
       },
       sync: async () => {
         this.#call();
-        content.durable = new Uint8Array(content.current);
+        content.durable = synced(content);
       },
       close: async () => {},
     };
   }
+}
+
+function synced({ current, durable, unstored }: Content): Uint8Array {
+  const stored = new Uint8Array(current);
+  for (const { from, to } of unstored) {
+    stored.fill(0, from, to);
+    stored.set(durable.subarray(from, to), from);
+  }
+  return stored;
+}
+
+/** What is left of a part when [from, to) is taken away. */
+function without(part: Content['unstored'][number], from: number, to: number): Content['unstored'] {
+  const before = { from: part.from, to: Math.min(part.to, from) };
+  const after = { from: Math.max(part.from, to), to: part.to };
+  return [before, after].filter((one) => one.from < one.to);
 }
 
 function left({ current, durable }: Content, remains: Remains): Uint8Array {

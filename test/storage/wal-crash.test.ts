@@ -95,6 +95,30 @@ t.test(
   },
 );
 
+t.test(
+  'what a failed write left to be read is stored before a start counts it (faults B5, B32)',
+  async () => {
+    let counted = 0;
+    for (let writes = 0, isDone = false; !isDone; writes += 1) {
+      const files = new CrashingFiles();
+      files.failAfter(writes);
+      const done = await performed(files);
+      isDone = !files.hasFailed;
+      // The same files: the process is another one, the system is not.
+      const first = await openHistory(directory, { files });
+      const possible = expected.slice(done, done + 2).map((one) => JSON.stringify(one));
+      ok(possible.includes(JSON.stringify(first.found)), `write ${writes}`);
+      if (JSON.stringify(first.found) !== possible[0]) counted += 1;
+      const disk = files.afterPowerCut('nothing');
+      await first.engine.close();
+      const second = await openHistory(directory, { files: disk });
+      deepEqual(second.found, first.found, `write ${writes}, after ${done} steps`);
+      await second.engine.close();
+    }
+    ok(counted > 10, `${counted} failed writes were found`);
+  },
+);
+
 interface Crashed {
   readonly files: CrashingFiles;
   readonly done: number;
@@ -106,7 +130,14 @@ interface Crashed {
 async function crashed(calls: number, keptBytes: number | null): Promise<Crashed> {
   const files = new CrashingFiles();
   files.crashAfter(calls, keptBytes);
-  const done = await openHistory(directory, { files }).then(
+  const done = await performed(files);
+  const what = `call ${calls}, ${keptBytes} bytes, after ${done} steps`;
+  return { files, done, cutWrite: files.cutWrite, what };
+}
+
+/** How many steps of the history went well before one failed. */
+function performed(files: CrashingFiles): Promise<number> {
+  return openHistory(directory, { files }).then(
     async ({ engine }) => {
       const count = await perform(engine, HISTORY);
       await engine.close();
@@ -114,8 +145,6 @@ async function crashed(calls: number, keptBytes: number | null): Promise<Crashed
     },
     () => 0,
   );
-  const what = `call ${calls}, ${keptBytes} bytes, after ${done} steps`;
-  return { files, done, cutWrite: files.cutWrite, what };
 }
 
 /** What was acknowledged is there, perhaps with the step that was under way, and the log goes on. */
