@@ -8,16 +8,29 @@
  * @module quorate
  */
 import { memoryStorage } from '../storage/memory/index.js';
-import type { Random, StateMachine, StorageContext } from './interfaces/index.js';
-import { type NodeHost, openHost, openMachineNode, openStoreNode } from './kv/index.js';
+import type {
+  Random,
+  SnapshotDescription,
+  StateMachine,
+  StorageContext,
+} from './interfaces/index.js';
+import {
+  type NodeHost,
+  OfflineKVStateMachine,
+  openHost,
+  openMachineNode,
+  openStoreNode,
+} from './kv/index.js';
 import {
   type MemberRecovery,
   type NodeDefaults,
   type NodeOptions,
   type RaftNode,
+  type RebuildOptions,
   type RecoveryOptions,
   type RestoredMember,
   type RestoreOptions,
+  rebuildSnapshot as rebuild,
   recoverMember as recoverAlone,
   restoreSnapshot as restoreMember,
 } from './node/index.js';
@@ -73,6 +86,20 @@ export async function recoverMember(options: RecoveryOptions): Promise<MemberRec
   return await recoverAlone(options, offline());
 }
 
+/**
+ * Makes a snapshot out of a snapshot and the entries after it, as a member would that applies them: for data
+ * of which no node can start. The machine is that of a `KVStore`, and ERR_MACHINE where the entries are none of
+ * its commands. Whether an entry was ever committed is for the caller to know.
+ */
+export async function rebuildSnapshot(
+  options: Omit<RebuildOptions, 'stateMachine'> & {
+    readonly stateMachine?: StateMachine | undefined;
+  },
+): Promise<SnapshotDescription> {
+  const { stateMachine = new OfflineKVStateMachine(), ...rest } = options;
+  return await rebuild({ ...rest, stateMachine }, offline());
+}
+
 function offline(): StorageContext & { readonly random: Random } {
   return { clock: new SystemClock(), logger: silentLogger, random: systemRandom };
 }
@@ -106,6 +133,7 @@ export type {
   NodeOptions,
   QueryOptions,
   RaftNode,
+  RebuildOptions,
   RecoveredGroup,
   RecoveryOptions,
   RestoredMember,

@@ -11,4 +11,5 @@
  */
 export { KVStateMachine } from './kv-state-machine.js';
 export type { NodeHost } from './node-host.js';
+export { OfflineKVStateMachine } from './offline-machine.js';
 export { DEFAULT_GROUP, openHost, openMachineNode, openStoreNode } from './open.js';

@@ -32,5 +32,6 @@ export {
 } from './options.js';
 export type { WaitOptions } from './pending-calls.js';
 export { HostedRaftNode, type QueryOptions, type RaftNode } from './raft-node.js';
+export { type RebuildOptions, rebuildSnapshot } from './snapshot-rebuild.js';
 export { type RestoredMember, type RestoreOptions, restoreSnapshot } from './snapshot-restore.js';
 export { storedMembers } from './stored-members.js';

@@ -262,7 +262,8 @@ export async function restoreFrom(
 const READ_BYTES = 1024 * 1024;
 const RESTORED_BYTES = 64 * 1024;
 
-async function* chunksOf(
+/** The state of a snapshot, a little at a time. With a clock, a turn of the event loop lies between. */
+export async function* chunksOf(
   reader: SnapshotReader,
   clock: Clock | null,
 ): AsyncGenerator<Uint8Array, void, undefined> {
