@@ -1,7 +1,7 @@
 import { QuorateError } from '../../lib/base/index.js';
 
 const ADVICE =
-  'a data directory is removed, and its node joins again; of a saved snapshot, use another copy';
+  'keep a data directory as it is: kvctl doctor says what can be done; of a saved snapshot, use another copy';
 
 /** A place in a file. */
 export interface FilePlace {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type GroupId, isName, QuorateError } from '../../lib/base/index.js';
 import type { FileLayer, HardState, Logger, StoredIdentity } from '../../lib/interfaces/index.js';
-import { corrupt, damageIn } from './damage.js';
+import { corrupt, damageIn, storageFailed } from './damage.js';
 import { GROUPS, groupOf, IDENTITY } from './data-folder.js';
 import { isLockName, locked, lockHolder } from './folder-lock.js';
 import { checkFormat, FORMAT_NAME, readFormat, type StoredFormat } from './format.js';
@@ -83,9 +83,16 @@ export interface ExaminedFolder
   readonly names: readonly string[];
 }
 
-/** ERR_LOCKED while a process uses the folder: what it writes meanwhile would look like damage. */
+/**
+ * ERR_LOCKED while a process uses the folder: what it writes meanwhile would look like damage. ERR_CONFIG where
+ * it is no folder.
+ */
 export async function checkUnused(directory: string): Promise<void> {
-  const holder = await lockHolder(directory);
+  const holder = await lockHolder(directory).catch((cause: unknown) => {
+    const isFolder = !(cause instanceof Error && 'code' in cause && cause.code === 'ENOTDIR');
+    if (isFolder) throw storageFailed(`cannot look into ${directory}`, cause);
+    throw new QuorateError('ERR_CONFIG', { message: `${directory} is no folder`, cause });
+  });
   if (holder === null) return;
   throw locked(directory, ` (process ${holder})`);
 }
@@ -123,7 +130,11 @@ export async function examineFolder(
   const known = [...dataNames, FORMAT_NAME, GROUPS, `${IDENTITY}.1`, `${IDENTITY}.2`];
   const isKnown = (name: string): boolean => known.includes(name) || isLockName(name);
   for (const name of names.filter((one) => one.endsWith(TEMPORARY_SUFFIX))) {
-    repairs.push({ path: join(directory, name), offset: null, what: 'was being written' });
+    repairs.push({
+      path: join(directory, name),
+      offset: null,
+      what: 'was being written, and is removed',
+    });
   }
   return {
     ...{ directory, damage, repairs, ...examined, names, hasGroups: folders.length > 0 },
@@ -145,7 +156,7 @@ export async function examinePair(
     return null;
   }
   for (const copy of found.outdated) {
-    const what = 'is older than the other copy, damaged or missing';
+    const what = 'older than the other copy, damaged or missing';
     repairs.push({ path: `${path}.${copy}`, offset: null, what });
   }
   return found.current.body;

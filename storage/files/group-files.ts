@@ -17,6 +17,9 @@ import {
 import { SnapshotFiles } from './snapshot-files.js';
 import { TwinFile } from './twin-file.js';
 
+/** Without the `.1` or `.2` of its copies. */
+export const STATE_NAME = 'state';
+
 export interface GroupFilesOptions {
   readonly folder: DataFolder;
   readonly group: GroupId;
@@ -60,7 +63,7 @@ export class GroupFiles {
     const { files, logger, health, clock, group } = options;
     this.path = options.folder.groupPath(group);
     const twin = { files, logger, owner: group };
-    this.#stateFile = new TwinFile({ ...twin, kind: 'state', path: join(this.path, 'state') });
+    this.#stateFile = new TwinFile({ ...twin, kind: 'state', path: join(this.path, STATE_NAME) });
     this.#markFile = new TwinFile({ ...twin, kind: 'mark', path: join(this.path, 'mark') });
     this.mark = new Mark({
       ...{ clock, health, logger, file: this.#markFile },

@@ -17,7 +17,14 @@
 export { checksum } from './checksum.js';
 export { checkCompression, type SnapshotCompression } from './compression.js';
 export { corrupt, Damage, storageFailed } from './damage.js';
-export { DataFolder, type DataFolderOptions, removeTemporary } from './data-folder.js';
+export {
+  DataFolder,
+  type DataFolderOptions,
+  folderOf,
+  GROUPS,
+  groupOf,
+  removeTemporary,
+} from './data-folder.js';
 export {
   durableFlag,
   flagsPath,
@@ -40,7 +47,7 @@ export {
 } from './examination.js';
 export { type FolderLock, isLockName, lockFolder } from './folder-lock.js';
 export { storedEngine } from './format.js';
-export { type FoundLog, GroupFiles, type GroupFilesOptions } from './group-files.js';
+export { type FoundLog, GroupFiles, type GroupFilesOptions, STATE_NAME } from './group-files.js';
 export { Health } from './health.js';
 export { Mark, type MarkOptions } from './mark.js';
 export { nodeFiles, openNodeFile } from './node-files.js';
@@ -52,7 +59,8 @@ export {
   type SalvagedLog,
   writeSalvage,
 } from './salvage.js';
-export type { LogPosition } from './small-values.js';
+export type { SalvagedHistory } from './salvaged-history.js';
+export { decodeState, type LogPosition } from './small-values.js';
 export { type SnapshotFile, type SnapshotFileOptions, snapshotFile } from './snapshot-file.js';
 export { SnapshotFiles, type SnapshotFilesOptions } from './snapshot-files.js';
 export {

@@ -11,6 +11,7 @@ import type { FileLayer, HardState } from '../../lib/interfaces/index.js';
 import { corrupt } from './damage.js';
 import { folderOf, GROUPS } from './data-folder.js';
 import type { DirectoryExamination, ExaminedPlace, ExaminedSnapshot } from './examination.js';
+import { historiesOf, runsOf, type SalvagedHistory } from './salvaged-history.js';
 import { snapshotFile } from './snapshot-file.js';
 
 /** What could be read without a gap of one group's log. */
@@ -43,6 +44,8 @@ export interface Salvage {
   /** Absolute. */
   readonly folder: string;
   readonly files: readonly SalvagedFile[];
+  /** What a state newer than every good snapshot can be made of, for the groups that have it. */
+  readonly histories: readonly SalvagedHistory[];
 }
 
 export interface SalvageSource {
@@ -82,8 +85,10 @@ export async function writeSalvage(source: SalvageSource, target: string): Promi
     if (copy !== null) written.push(copy);
   }
   for (const log of logs) written.push(...(await writeLog(files, log, target)));
-  await writeFile(files, join(target, MANIFEST), [manifest(source, written)]);
-  return { folder: target, files: written };
+  const histories = historiesOf(examination.snapshots, logs);
+  const salvage = { folder: target, files: written, histories };
+  await writeFile(files, join(target, MANIFEST), [manifest(source, salvage)]);
+  return salvage;
 }
 
 async function copySnapshot(
@@ -122,16 +127,12 @@ async function writeLog(
   target: string,
 ): Promise<readonly SalvagedFile[]> {
   const written: SalvagedFile[] = [];
-  for (let from = 0; from < entries.length; ) {
-    let to = from + 1;
-    while (entries[to]?.index === at(entries, from).index + to - from) to += 1;
-    const run = entries.slice(from, to);
+  for (const run of runsOf(entries)) {
     const [firstIndex, lastIndex] = [at(run, 0).index, at(run, run.length - 1).index];
     const name = `part-${part}-entries-${firstIndex}-${lastIndex}.jsonl`;
     const path = join(GROUPS, folderOf(group), name);
     await writeFile(files, join(target, path), lines(run));
     written.push({ path, group, kind: 'entries', firstIndex, lastIndex });
-    from = to;
   }
   return written;
 }
@@ -153,16 +154,14 @@ function* lines(entries: readonly Entry[]): Generator<Uint8Array> {
   yield concatBytes(gathered);
 }
 
-function manifest(
-  { examination, logs }: SalvageSource,
-  files: readonly SalvagedFile[],
-): Uint8Array {
+function manifest({ examination, logs }: SalvageSource, { files, histories }: Salvage): Uint8Array {
   const { directory, engine, version, identity, damage, damagedSnapshots } = examination;
   const record = {
     what: 'salvaged by quorate: no data directory; a payload is base64, a snapshot can be restored',
     ...{ directory, engine, version, identity, damage, damagedSnapshots },
     logs: logs.map(({ entries, ...log }) => ({ ...log, entryCount: entries.length })),
     files,
+    histories: histories.map(({ entries: _, ...history }) => history),
   };
   return encodeUtf8(`${JSON.stringify(record, null, 2)}\n`);
 }

@@ -1,25 +1,33 @@
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, cp, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
-import { QuorateError } from '../../lib/base/index.js';
-import type { Clock, StorageEngine, Timer } from '../../lib/interfaces/index.js';
+import { type GroupId, isName, QuorateError } from '../../lib/base/index.js';
+import type { Clock, HardState, StorageEngine, Timer } from '../../lib/interfaces/index.js';
 import {
   checkTarget,
   checkUnused,
   Damage,
   type DirectoryExamination,
+  decodeState,
   type ExaminedGroup,
   examineFolder,
+  examinePair,
   type FoundDamage,
+  folderOf,
+  GROUPS,
+  groupOf,
   isLockName,
   nodeFiles,
   quietLogger,
   readOnlyFiles,
   type Salvage,
   type SalvagedLog,
+  STATE_NAME,
   writeSalvage,
 } from '../files/index.js';
+import { openDatabase } from './database.js';
 import { DATA_NAMES, DATABASE, ENGINE, levelStorage, VERSION } from './engine.js';
+import { readWholeStart } from './log-reading.js';
 
 /** What was found in a directory of `levelStorage`. Nothing was changed. */
 export interface LevelExamination extends DirectoryExamination {
@@ -89,10 +97,21 @@ async function copyDirectory(from: string, to: string): Promise<void> {
         return !isLockName(basename(path)) && !(isSnapshots && dirname(path) !== from);
       },
     });
+    await makeWritable(to);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     const message = `cannot copy ${from} to look into its database: ${reason}`;
     throw new QuorateError('ERR_STORAGE', { message, cause });
+  }
+}
+
+/** What is on a disk that is mounted for reading alone may be copied with its rights. */
+async function makeWritable(folder: string): Promise<void> {
+  await chmod(folder, 0o700);
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) await makeWritable(path);
+    else if (entry.isFile()) await chmod(path, 0o600);
   }
 }
 
@@ -128,7 +147,48 @@ async function readCopy(
     }
   });
   await storage.close();
+  if (damage.length > 0) await readRests(copy, { groups, logs });
   return { groups, logs, damage };
+}
+
+/** Of groups that a start refuses what LevelDB still holds of their logs, from the beginning on. */
+async function readRests(
+  copy: string,
+  { groups, logs }: { readonly groups: ExaminedGroup[]; readonly logs: SalvagedLog[] },
+): Promise<void> {
+  const quiet = async <T>(call: () => Promise<T>): Promise<T | null> =>
+    call().catch((error: unknown) => {
+      // That it is damaged was said.
+      if (QuorateError.is(error) && error.code === 'ERR_CORRUPT') return null;
+      throw error;
+    });
+  const database = await quiet(() => openDatabase(join(copy, DATABASE), { create: false }));
+  if (database === null) return;
+  try {
+    for (const group of await storedGroups(copy)) {
+      if (groups.some((one) => one.group === group)) continue;
+      const { base, entries } = await readWholeStart(database, group);
+      if (base === null) continue;
+      const state = await quiet(() => readState(copy, group));
+      const read = told({ group, state, base: { index: base.index, term: base.term }, entries });
+      groups.push(read.group);
+      logs.push({ ...read.log, isEnd: false });
+    }
+  } finally {
+    await database.close();
+  }
+}
+
+async function storedGroups(copy: string): Promise<readonly GroupId[]> {
+  const names = await nodeFiles.list(join(copy, GROUPS));
+  return names.map(groupOf).filter(isName);
+}
+
+async function readState(copy: string, group: GroupId): Promise<HardState | null> {
+  const path = join(copy, GROUPS, folderOf(group), STATE_NAME);
+  const pair = { files: nodeFiles, path, kind: 'state' as const, owner: group };
+  const body = await examinePair(pair, false, []);
+  return body === null ? null : decodeState(body);
 }
 
 const TIMER: Timer = { cancel: () => {}, keepAlive: () => {} };
@@ -149,10 +209,22 @@ async function readGroup(
   const { state, log } = storage.group(group);
   const hardState = await state.load();
   const { compacted: base, entries } = await log.open();
+  return told({ group, state: hardState, base, entries });
+}
+
+function told({
+  group,
+  state,
+  base,
+  entries,
+}: Pick<SalvagedLog, 'group' | 'state' | 'base' | 'entries'>): {
+  readonly group: ExaminedGroup;
+  readonly log: SalvagedLog;
+} {
   const { index, term } = entries.at(-1) ?? base;
   const last = { index, term };
   const configuration = entries.findLast(({ kind }) => kind === 'configuration')?.payload ?? null;
-  const found = { group, state: hardState, base, last };
+  const found = { group, state, base, last };
   return {
     group: { ...found, configuration },
     log: { ...found, part: 1, isEnd: true, entries },

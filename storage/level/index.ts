@@ -17,6 +17,7 @@ export {
   type FoundDamage,
   type Salvage,
   type SalvagedFile,
+  type SalvagedHistory,
   type SnapshotCompression,
   type SnapshotFile,
   type SnapshotFileOptions,

@@ -4,6 +4,7 @@ import {
   type Entry,
   type GroupId,
   type LogIndex,
+  QuorateError,
   unpackEntries,
 } from '../../lib/base/index.js';
 import { corrupt, type LogPosition } from '../files/index.js';
@@ -30,10 +31,39 @@ export interface ReadLog {
  * still stands here and does not fit was damaged.
  */
 export async function readLog(database: Database, group: GroupId): Promise<ReadLog> {
+  const read: MutableLog = { base: null, entries: [], chains: [] };
+  await readInto(read, database, group, READ_COUNT);
+  return read;
+}
+
+/** The beginning of a log, up to the first entry that is missing or damaged. */
+export async function readWholeStart(database: Database, group: GroupId): Promise<ReadLog> {
+  const read: MutableLog = { base: null, entries: [], chains: [] };
+  try {
+    await readInto(read, database, group, 1);
+  } catch (error) {
+    if (!QuorateError.is(error) || error.code !== 'ERR_CORRUPT') throw error;
+  }
+  const { base, entries, chains } = read;
+  return { base, entries, chains: chains.slice(0, entries.length) };
+}
+
+interface MutableLog extends ReadLog {
+  base: LogPosition | null;
+  readonly entries: Entry[];
+  readonly chains: number[];
+}
+
+async function readInto(
+  read: MutableLog,
+  database: Database,
+  group: GroupId,
+  readCount: number,
+): Promise<void> {
+  const { entries, chains } = read;
   try {
     const base = await readBase(database, group);
-    const entries: Entry[] = [];
-    const chains: number[] = [];
+    read.base = base;
     const iterator = database.iterator({
       gte: entryKey(group, base === null ? 0 : base.index + 1),
       lt: endKey(group),
@@ -43,8 +73,8 @@ export async function readLog(database: Database, group: GroupId): Promise<ReadL
     try {
       let last = base;
       for (;;) {
-        const records = await iterator.nextv(READ_COUNT);
-        if (records.length === 0) return { base, entries, chains };
+        const records = await iterator.nextv(readCount);
+        if (records.length === 0) return;
         if (last === null) throw damaged(database, group, 0, 'the log has no beginning');
         for (const entry of checked(database, group, records, last, chains)) {
           entries.push(entry);

@@ -3,6 +3,7 @@ import type { Entry, GroupId } from '../../lib/base/index.js';
 import type { FileLayer } from '../../lib/interfaces/index.js';
 import {
   checkUnused,
+  corrupt,
   type DirectoryExamination,
   type ExaminedFolder,
   type ExaminedGroup,
@@ -104,8 +105,9 @@ class Doctor {
     const folder = await examineFolder(this.#files, this.#directory, own);
     const names = await this.#files.list(this.#folder);
     const sequences = names.map(sequenceOf).filter((one) => one !== null);
-    const stored = await this.#mark(folder, sequences);
-    const mark = stored ?? (await this.#likelyMark(sequences));
+    const nonces = await this.#nonces(sequences);
+    const stored = await this.#mark(folder, sequences, nonces);
+    const mark = stored ?? likelyMark(sequences, nonces);
     if (mark !== null) await this.#read(mark, sequences);
     const groups = this.#groups();
     this.#judgeIdentity(folder, groups);
@@ -115,28 +117,36 @@ class Doctor {
       engine: ENGINE,
       groups,
       damage: [...folder.damage, ...this.#damage],
-      repairs: [...folder.repairs, ...this.#repairs, ...this.#spares(names)],
+      repairs: [...folder.repairs, ...this.#repairs],
       unknownNames: [...folder.unknownNames, ...unknown(names)],
       segments: this.#segments(),
       mark: stored === null ? null : this.#place(stored),
       tornTail: this.#tornTail(),
     };
-    return { examination, logs: this.#logs() };
+    return { examination, logs: this.#logs(stored) };
   }
 
   async #mark(
     { identity, hasGroups }: ExaminedFolder,
     sequences: readonly number[],
+    nonces: ReadonlyMap<number, number>,
   ): Promise<WalMark | null> {
     const path = join(this.#directory, MARK_NAME);
     const pair = { files: this.#files, path, ...MARK_PAIR };
     const isNeeded = identity !== null || hasGroups || sequences.length > 0;
-    const body = await noted(this.#damage, path, () => examinePair(pair, isNeeded, this.#repairs));
-    return body === null ? null : decodeMark(body);
+    return noted(this.#damage, path, async () => {
+      const body = await examinePair(pair, isNeeded, this.#repairs);
+      const mark = body === null ? null : decodeMark(body);
+      const known = [...nonces.values()];
+      const isOfAnother = mark !== null && known.length > 0 && !known.includes(mark.nonce);
+      if (isOfAnother) throw corrupt(`${path}.1`, 'the mark is that of another log');
+      return mark;
+    });
   }
 
-  /** Without a mark: from the first segment on, as far as the log goes. */
-  async #likelyMark(sequences: readonly number[]): Promise<WalMark | null> {
+  /** Of the stream that each segment is of, as far as its head says so. */
+  async #nonces(sequences: readonly number[]): Promise<ReadonlyMap<number, number>> {
+    const nonces = new Map<number, number>();
     for (const sequence of sequences) {
       const path = join(this.#folder, segmentName(sequence));
       const head = await noted([], path, async () => {
@@ -147,9 +157,9 @@ class Doctor {
           await file.close();
         }
       });
-      if (head !== null) return { ...initialMark(head.nonce), firstSegment: sequences[0] ?? 1 };
+      if (head !== null) nonces.set(sequence, head.nonce);
     }
-    return null;
+    return nonces;
   }
 
   /** Goes on behind what is damaged: each segment says by itself where it begins. */
@@ -160,10 +170,13 @@ class Doctor {
       const options = { files: this.#files, folder: this.#folder };
       const part = new StreamReading({ ...options, mark: { ...mark, firstSegment } });
       this.#parts.push(part);
-      const end = await noted(this.#damage, this.#folder, async () => {
+      const found: FoundDamage[] = [];
+      const end = await noted(found, this.#folder, async () => {
         await part.run();
         return 'whole' as const;
       });
+      // What a part lacks that reaches the end was in the damage before it, which is noted.
+      if (this.#parts.length === 1 || !part.reachesEnd) this.#damage.push(...found);
       next = end === null ? sequences.find((one) => one > part.sequence) : undefined;
       if (end === null) this.#noteBroken(part, sequences);
     }
@@ -242,24 +255,31 @@ class Doctor {
     return { path: join(this.#folder, segmentName(segment)), offset };
   }
 
-  #spares(names: readonly string[]): readonly FoundDamage[] {
-    return names.filter(isSpareName).map((name) => {
-      return { path: join(this.#folder, name), offset: null, what: 'was being prepared' };
-    });
-  }
-
-  #logs(): readonly SalvagedLog[] {
+  #logs(mark: WalMark | null): readonly SalvagedLog[] {
     return this.#parts.flatMap((part, place) =>
       part.groups.ids.flatMap((group) => {
         const log = part.groups.get(group);
         if (log === null) return [];
         const { state, base, last } = log;
-        const isEnd = part.reachesEnd;
+        // Without a mark nobody knows how far it went.
+        const isEnd = mark !== null && part.reachesEnd;
         const entries = this.#entriesOf(part.groups, group);
         return [{ group, part: place + 1, isEnd, state, base, last, entries }];
       }),
     );
   }
+}
+
+/** Without a mark: from the first segment on, as far as the log of most of them goes. */
+function likelyMark(
+  sequences: readonly number[],
+  nonces: ReadonlyMap<number, number>,
+): WalMark | null {
+  const counts = new Map<number, number>();
+  for (const nonce of nonces.values()) counts.set(nonce, (counts.get(nonce) ?? 0) + 1);
+  const [most] = [...counts].sort(([, a], [, b]) => b - a);
+  if (most === undefined) return null;
+  return { ...initialMark(most[0]), firstSegment: sequences[0] ?? 1 };
 }
 
 function unknown(names: readonly string[]): readonly string[] {

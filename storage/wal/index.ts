@@ -19,6 +19,7 @@ export {
   type FoundDamage,
   type Salvage,
   type SalvagedFile,
+  type SalvagedHistory,
   type SnapshotCompression,
   type SnapshotFile,
   type SnapshotFileOptions,
