@@ -1,10 +1,15 @@
 import type { DirectoryExamination, Salvage, WalExamination } from 'quorate/storage/wal';
 
+export interface PatientMember {
+  readonly id: string;
+  readonly role: 'voter' | 'learner';
+}
+
 /** A group as it is told to people. */
 export interface PatientGroup
   extends Omit<DirectoryExamination['groups'][number], 'configuration'> {
   /** By the last configuration that could be read; null where there is none. */
-  readonly members: readonly { readonly id: string; readonly role: 'voter' | 'learner' }[] | null;
+  readonly members: readonly PatientMember[] | null;
   /** Of the newest snapshot that is good. */
   readonly snapshotIndex: number | null;
 }
@@ -18,7 +23,24 @@ export interface Patient
   /** As it was typed. */
   readonly directory: string;
   readonly groups: readonly PatientGroup[];
+  /** Of all groups, by the last configurations that could be read; null where there is none. */
+  readonly members: readonly PatientMember[] | null;
   readonly salvage: Salvage | null;
+  /** Made of what was salvaged. */
+  readonly states: readonly SalvagedState[];
+}
+
+/** A snapshot that `snapshot restore` takes. */
+export interface SalvagedState {
+  readonly group: string;
+  /** From the folder of the salvage on. */
+  readonly path: string;
+  /** The last entry that is in it. */
+  readonly index: number;
+  /** Up to where it was certainly decided; 0: nothing was. */
+  readonly snapshotIndex: number;
+  /** Whether the log ends there. */
+  readonly reachesEnd: boolean;
 }
 
 export interface Diagnosis {
@@ -62,7 +84,8 @@ function started({ tornTail = null, repairs, identity }: Patient): readonly stri
         'acknowledged, and is cut off',
     );
   }
-  if (repairs.length > 0) advice.push('start the node: it puts right what a crash left');
+  if (repairs.length > 0)
+    advice.push('start the node: what it puts right is named above, and nothing is lost');
   return advice.length > 0 ? advice : ['start the node: nothing is wrong'];
 }
 
@@ -70,52 +93,75 @@ function started({ tornTail = null, repairs, identity }: Patient): readonly stri
 function refused(patient: Patient): readonly string[] {
   const others = otherVoters(patient);
   if (others !== null && others.length > 0) return withOthers(patient, others);
-  const alone = withoutOthers(patient);
-  if (others !== null) return alone;
+  if (others !== null) return withoutOthers(patient);
   return [
     'who the voters were cannot be read',
     ...withOthers(patient, []).map((sentence) => `if others have its data: ${sentence}`),
-    ...alone.map((sentence) => `if it was the only voter: ${sentence}`),
+    ...withoutOthers(patient).map((sentence) => `if it was the only voter: ${sentence}`),
   ];
 }
 
-function withOthers({ directory }: Patient, others: readonly string[]): readonly string[] {
+function withOthers(patient: Patient, others: readonly string[]): readonly string[] {
+  const { directory, salvage } = patient;
   const who = others.length === 0 ? 'the others' : others.join(', ');
   return [
-    `while a majority runs without it: remove ${directory} and start the node again, with the same ` +
+    `while a majority runs without it: move ${directory} away and start the node again, with the same ` +
       `command: with readmit, which is the default, it is replaced, and gets everything from ${who}`,
     'do so for one member at a time, and wait until kvctl member list has it as a voter again',
+    'if no majority runs without it: ask kvctl doctor about the directory of each: kvctl member recover ' +
+      'takes one that is in order',
+    ...(salvage === null ? [saving(patient)] : restored(patient)).map(
+      (sentence) => `if none is in order, and this one holds most: ${sentence}`,
+    ),
   ];
 }
 
 function withoutOthers(patient: Patient): readonly string[] {
-  const { directory, salvage, identity, groups, damage } = patient;
-  const id = identity?.nodeId ?? 'NAME';
-  const steps = [`nobody else has what it stored: keep ${directory} as it is`];
-  if (salvage === null) {
-    steps.push(`save what is good: kvctl doctor --data-dir ${directory} --salvage OUT`);
-  }
-  const newest = groups.reduce((most, one) => Math.max(most, one.snapshotIndex ?? 0), 0);
-  const isEverySnapshotGone = newest === 0 && damage.length > 0;
-  steps.push(
-    isEverySnapshotGone
-      ? 'no snapshot is good: kvctl snapshot restore takes your newest backup'
-      : `kvctl snapshot restore ${snapshotIn(salvage)} --data-dir NEW --id ${id} --cluster ` +
-          `${id}=HOST:PORT makes a new cluster as of entry ${newest}, or take a newer backup`,
-    'entries after that are lines of JSON beside it, for whoever writes them again; member recover ' +
-      'takes no damaged data',
-  );
-  return steps;
+  const { directory, salvage } = patient;
+  const keep = `nobody else has what it stored: keep ${directory} as it is`;
+  return salvage === null ? [keep, saving(patient)] : [keep, ...restored(patient)];
 }
 
-function snapshotIn(salvage: Salvage | null): string {
-  const newest = salvage?.files
+function saving({ directory }: Patient): string {
+  return `kvctl doctor --data-dir ${directory} --salvage OUT saves what is good, to be restored from`;
+}
+
+/** From what was salvaged: always a new cluster, so that nobody votes with half of a memory. */
+function restored(patient: Patient): readonly string[] {
+  const { salvage, identity, members } = patient;
+  const id = identity?.nodeId ?? 'NAME';
+  const backup = 'kvctl snapshot restore of your newest backup is what is left';
+  const newest = newestFiles(patient);
+  if (newest.length === 0) {
+    return [`no snapshot is good, and no log from its first entry on: ${backup}`];
+  }
+  return newest.map(({ group, path, index, snapshotIndex, reachesEnd }) => {
+    const isDecided = members?.length === 1 || index === snapshotIndex;
+    return [
+      `kvctl snapshot restore ${salvage?.folder}/${path} --data-dir NEW --id ${id} --cluster ` +
+        `${id}=HOST:PORT makes a new cluster with group ${group} as of entry ${index}`,
+      ...(isDecided
+        ? []
+        : [`whether what follows entry ${snapshotIndex} was decided is not known`]),
+      reachesEnd
+        ? 'that is the last one that was stored'
+        : 'whatever was stored after that is not in it, and a backup may be newer',
+    ].join('; ');
+  });
+}
+
+/** Of each group what holds most, of what can be restored. */
+function newestFiles({ salvage, states }: Patient): readonly SalvagedState[] {
+  const files = (salvage?.files ?? [])
     .filter(({ kind }) => kind === 'snapshot')
-    .toSorted((a, b) => b.lastIndex - a.lastIndex)
-    .at(0);
-  return newest === undefined
-    ? 'OUT/groups/GROUP/snapshot-N.snap'
-    : `${salvage?.folder}/${newest.path}`;
+    .map(({ group, path, lastIndex: index }) => {
+      return { group, path, index, snapshotIndex: index, reachesEnd: false };
+    });
+  const newest = new Map<string, SalvagedState>();
+  for (const file of [...files, ...states]) {
+    if (file.index > (newest.get(file.group)?.index ?? 0)) newest.set(file.group, file);
+  }
+  return [...newest.values()];
 }
 
 /** The log begins in the middle, and nothing says what was before. */
@@ -141,9 +187,11 @@ function isHalfRestored({ identity, groups }: Patient): boolean {
 }
 
 /** Null where nobody knows. */
-function otherVoters({ identity, groups }: Patient): readonly string[] | null {
-  const known = groups.flatMap(({ members }) => members ?? []);
-  if (known.length === 0) return null;
-  const voters = known.filter(({ role }) => role === 'voter').map(({ id }) => id);
-  return [...new Set(voters)].filter((id) => id !== identity?.nodeId).sort();
+function otherVoters({ identity, members }: Patient): readonly string[] | null {
+  if (members === null) return null;
+  const voters = members.filter(({ role }) => role === 'voter').map(({ id }) => id);
+  const all = [...new Set(voters)].sort();
+  // Nobody knows which one this is: of a single one it is.
+  if (identity === null) return all.length === 1 ? [] : all;
+  return all.filter((id) => id !== identity.nodeId);
 }

@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { test } from 'tap';
 import { connect } from '../../lib/client/index.js';
 import { openKVStore } from '../../lib/index.js';
@@ -11,7 +12,6 @@ test('a directory in order is told to be so, and one in use is not looked into',
   const members = await Members.create(1, t.testdir());
   t.teardown(() => members.killAll());
   const directory = members.directory('n1');
-  t.match(await doctor(directory), { code: 2, stderr: /is no data directory\n$/ });
   t.match(await run(KVCTL, ['doctor']), { code: 2, stderr: /--data-dir is missing/ });
   await members.start('n1');
   t.match(await members.ctl(['put', 'a', '1']), { code: 0 });
@@ -39,6 +39,32 @@ test('a directory in order is told to be so, and one in use is not looked into',
   t.same(image(directory), before);
 });
 
+test('what is no data directory of this version is refused in a line', async (t) => {
+  const folder = t.testdir({ file: 'x', strange: { 'notes.txt': 'mine' } });
+  const of = (format: string): string => {
+    const directory = join(folder, format.replaceAll(' ', '-'));
+    mkdirSync(directory);
+    const crc = crc32(`quorate ${format}`).toString(16).padStart(8, '0');
+    writeFileSync(join(directory, 'FORMAT'), `quorate ${format} ${crc}\n`);
+    return directory;
+  };
+  const refusals: readonly (readonly [string, RegExp])[] = [
+    [join(folder, 'nothing'), /^kvctl: ERR_CONFIG: \S+nothing is no data directory\n$/],
+    [join(folder, 'strange'), /^kvctl: ERR_CONFIG: \S+strange is no data directory\n$/],
+    [join(folder, 'file'), /^kvctl: ERR_CONFIG: \S+file is no folder\n$/],
+    [of('wal 2'), /^kvctl: ERR_CONFIG: .* engine wal, version 2, .*; use a newer version\n$/],
+    [of('level 7'), /^kvctl: ERR_CONFIG: .* engine level, version 7, .*; use a newer version\n$/],
+    [of('tape 1'), /^kvctl: .* written by tape, which this version does not know; .*\n$/],
+  ];
+  const before = image(folder);
+  for (const [directory, stderr] of refusals) {
+    t.match(await doctor(directory), { code: 2, stdout: '', stderr });
+    const out = join(folder, 'out');
+    t.match(await doctor(directory, ['--salvage', out]), { code: 2, stdout: '', stderr });
+  }
+  t.same(image(folder), before);
+});
+
 test('the only voter, damaged: what is good is saved, and restored from', async (t) => {
   const folder = t.testdir();
   const members = await Members.create(1, folder);
@@ -46,7 +72,8 @@ test('the only voter, damaged: what is good is saved, and restored from', async 
   await fill(directory, 100);
   const log = join(directory, 'log', '0000000000000001.wal');
   const bytes = readFileSync(log);
-  bytes[9000] = (bytes[9000] ?? 0) ^ 1;
+  const end = bytes.findLastIndex((byte) => byte !== 0);
+  bytes[end - 1000] = (bytes[end - 1000] ?? 0) ^ 1;
   writeFileSync(log, bytes);
 
   const refused = await run(KVNODE, members.args('n1'));
@@ -62,14 +89,19 @@ test('the only voter, damaged: what is good is saved, and restored from', async 
   t.match(found, { code: 1, stderr: '' });
   t.match(found.stdout, /\n {2}DAMAGE log\/0000000000000001\.wal at \d+: /);
   t.match(found.stdout, /NOT IN ORDER\n- nobody else has what it stored: keep /);
-  t.match(found.stdout, /--salvage OUT\n/);
+  t.match(
+    found.stdout,
+    /\n- kvctl doctor \S+ \S+ --salvage OUT saves what is good, to be restored from\n/,
+  );
 
   const out = join(folder, 'out');
   const salvaged = await doctor(directory, ['--salvage', out, '--json']);
   t.match(salvaged, { code: 1, stderr: '' });
   const { salvage, advice } = JSON.parse(salvaged.stdout);
-  const snapshots = salvage.files.filter(({ kind }: { kind: string }) => kind === 'snapshot');
-  const newest = join(out, snapshots.at(-1).path);
+  // The log leads further than the newest snapshot does.
+  const [{ path, index, snapshotIndex, reachesEnd }] = salvage.states;
+  t.match({ snapshotIndex, reachesEnd }, { snapshotIndex: 80, reachesEnd: false });
+  const newest = join(out, path);
   t.ok(advice.some((sentence: string) => sentence.includes(`kvctl snapshot restore ${newest}`)));
   t.match(await doctor(directory, ['--salvage', out]), { code: 2, stderr: /is not empty/ });
 
@@ -82,6 +114,8 @@ test('the only voter, damaged: what is good is saved, and restored from', async 
   await node.line(/^ready /);
   const kv = await connect({ endpoints: [members.client('n1')] });
   t.equal(await kv.get('k0'), 'v0');
+  // Two entries were no writes of keys.
+  t.equal((await kv.page({ limit: 100 })).items.length, index - 2);
   await kv.close();
 });
 
@@ -96,9 +130,9 @@ test('one of three, damaged: removed and started again, it is whole', async (t) 
   const { code, stdout } = await doctor(directory);
   t.equal(code, 1);
   t.match(stdout, /\n {2}DAMAGE mark\.1: missing beside data\n/);
-  t.match(stdout, /remove \S+ and start the node again, .* gets everything from n1, n2\n/);
+  t.match(stdout, /move \S+ away and start the node again, .* gets everything from n1, n2\n/);
 
-  rmSync(directory, { recursive: true });
+  renameSync(directory, `${directory}.damaged`);
   await members.start('n3');
   const kv = await connect({ endpoints: [members.client('n3')] });
   t.teardown(() => kv.close());
