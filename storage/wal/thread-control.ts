@@ -81,11 +81,14 @@ export class ThreadControl {
     words[LENGTH] = write?.length ?? 0;
     this.#offsets[OFFSET] = write?.offset ?? 0;
     words[FAILED] = 0;
+    // Waits first and wakes then: both take a lock that a thread needs to wake up.
+    let waiting = Atomics.waitAsync(words, ANSWER, before);
     Atomics.add(words, REQUEST, 1);
     Atomics.notify(words, REQUEST);
-    while (!this.#isInterrupted && Atomics.load(words, ANSWER) === before) {
-      const waiting = Atomics.waitAsync(words, ANSWER, before);
-      if (waiting.async) await waiting.value;
+    while (waiting.async) {
+      await waiting.value;
+      if (this.#isInterrupted || Atomics.load(words, ANSWER) !== before) return;
+      waiting = Atomics.waitAsync(words, ANSWER, before);
     }
   }
 
