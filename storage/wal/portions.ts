@@ -53,37 +53,34 @@ export interface BatchPlace {
   readonly chain: number;
 }
 
-/** A batch as it is written, from its place on, and the CRC of its last portion. */
-export interface StampedBatch {
-  readonly bytes: Uint8Array;
-  readonly chain: number;
-}
-
-/** Puts a batch together, in memory that `allocate` gives; it need not be zero. */
+/**
+ * Makes a batch of `bytes`, which go from its place to its end and hold its content at their own end: nothing
+ * is held twice, because no piece goes further back than it came from. What stands before the content may be
+ * anything. Gives the CRC of the last portion.
+ */
 export function stampBatch(
   stamps: Stamps,
-  content: Uint8Array,
-  place: BatchPlace,
-  allocate: (bytes: number) => Uint8Array = (bytes) => new Uint8Array(bytes),
-): StampedBatch {
-  assert(batchStart(place.offset) === place.offset, 'a batch begins where its length fits');
-  const { sequence, batchNumber } = place;
-  const bytes = allocate(batchEnd(place.offset, content.length) - place.offset);
-  let { chain } = place;
+  bytes: Uint8Array,
+  contentBytes: number,
+  { sequence, offset, batchNumber, chain: chainBefore }: BatchPlace,
+): number {
+  assert(batchStart(offset) === offset, 'a batch begins where its length fits');
+  let chain = chainBefore;
   let at = 0;
-  for (let taken = 0, isLast = false; !isLast; ) {
-    const shape = portionShape(place.offset + at, content.length - taken);
-    bytes.set(content.subarray(taken, taken + shape.contentBytes), at);
-    taken += shape.contentBytes;
-    isLast = taken === content.length;
+  for (let rest = contentBytes; rest > 0; ) {
+    const shape = portionShape(offset + at, rest);
+    const from = bytes.length - rest;
+    bytes.copyWithin(at, from, from + shape.contentBytes);
+    rest -= shape.contentBytes;
     const stampAt = at + shape.sizeBytes - STAMP_BYTES;
     bytes.fill(0, at + shape.contentBytes, stampAt);
     chain = checksum(bytes.subarray(at, stampAt), chain);
-    const stampPlace = { sequence, offset: place.offset + stampAt };
-    stamps.write(bytes, stampAt, stampPlace, { crc: chain, batchNumber, isLast });
+    const place = { sequence, offset: offset + stampAt };
+    stamps.write(bytes, stampAt, place, { crc: chain, batchNumber, isLast: rest === 0 });
     at += shape.sizeBytes;
   }
-  return { bytes, chain };
+  assert(at === bytes.length, 'a batch ends where it was said to');
+  return chain;
 }
 
 /** From `offset` to the end of its block. */

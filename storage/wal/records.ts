@@ -78,13 +78,12 @@ export function recordBytes(record: WalRecord): number {
   return HEADER_BYTES + record.group.length + bodyBytes(record);
 }
 
-/** The content of a batch that begins with `chain`, in memory that `allocate` gives; it need not be zero. */
+/** Puts the content of a batch that begins with `chain` into `content`: as many bytes as it takes. */
 export function encodeRecords(
   records: readonly WalRecord[],
   chain: number,
-  allocate: (bytes: number) => Uint8Array = (bytes) => new Uint8Array(bytes),
-): Uint8Array {
-  const content = allocate(contentBytes(records));
+  content: Uint8Array,
+): void {
   const view = new DataView(content.buffer, content.byteOffset, content.length);
   view.setUint32(0, content.length, true);
   let offset = LENGTH_BYTES;
@@ -95,7 +94,7 @@ export function encodeRecords(
     view.setUint32(offset, crc, true);
     offset = end;
   }
-  return content;
+  assert(offset === content.length, 'records take as many bytes as they say');
 }
 
 /** Writes all but the CRC; gives where the record ends. */

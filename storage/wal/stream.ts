@@ -5,7 +5,6 @@ import type { GroupLogs } from './group-logs.js';
 import { BLOCK_BYTES, batchEnd, batchStart, stampBatch } from './portions.js';
 import type { StreamPosition, WalMark } from './position.js';
 import { contentBytes, encodeRecords, recordBytes, type WalRecord } from './records.js';
-import { ReusedMemory } from './reused-memory.js';
 import type { SegmentFolder } from './segment-folder.js';
 import { encodeHead, HEAD_BYTES } from './segment-head.js';
 import type { SegmentWriter } from './segment-writer.js';
@@ -56,8 +55,6 @@ interface Waiting {
  */
 export class WalStream {
   readonly #options: WalStreamOptions;
-  /** For the content of one batch, before it is stamped. */
-  readonly #contents = new ReusedMemory();
   #waiting: Waiting[] = [];
   #running: Promise<void> | null = null;
   #failure: { readonly error: unknown } | null = null;
@@ -215,9 +212,11 @@ export class WalStream {
   ): { readonly bytes: Uint8Array; readonly end: StreamPosition } {
     const { stamps } = this.#options;
     const batchNumber = before + 1;
-    const content = encodeRecords(records, chainBefore, (bytes) => this.#contents.take(bytes));
+    const length = contentBytes(records);
+    const bytes = memory(batchEnd(offset, length) - offset);
+    encodeRecords(records, chainBefore, bytes.subarray(bytes.length - length));
     const place = { sequence, offset, batchNumber, chain: chainBefore };
-    const { bytes, chain } = stampBatch(stamps, content, place, memory);
+    const chain = stampBatch(stamps, bytes, length, place);
     const end = { segment: sequence, offset: offset + bytes.length, batchNumber, chain };
     return { bytes, end };
   }
