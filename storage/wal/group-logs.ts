@@ -23,6 +23,8 @@ export interface GroupLog extends GroupSummary {
 }
 
 interface MutableGroupLog extends GroupLog {
+  /** Whether somebody has the entries: until then they are here, and nowhere else. */
+  isTaken: boolean;
   state: HardState | null;
   base: LogPlace;
   last: LogPlace;
@@ -100,8 +102,8 @@ export class GroupLogs {
     }
   }
 
-  /** With `isKept`, entries stay in memory until `takeEntries`. */
-  apply(record: WalRecord, segment: number, options: { readonly isKept: boolean }): void {
+  /** Entries stay in memory until `takeEntries`, those that are moved meanwhile as well. */
+  apply(record: WalRecord, segment: number): void {
     const problem = this.contradiction(record);
     assert(problem === null, `a record follows those before it: the group ${problem}`);
     const log = this.#groups.get(record.group) ?? this.#create(record.group);
@@ -115,11 +117,11 @@ export class GroupLogs {
       case 'entries':
         log.held.cutFrom(record.firstIndex);
         log.last = record.last;
-        this.#hold(log, record, segment, options.isKept);
+        this.#hold(log, record, segment);
         return;
       case 'moved':
         // Since it was written, some of it may have been compacted away.
-        if (record.last.index > log.base.index) this.#hold(log, record, segment, options.isKept);
+        if (record.last.index > log.base.index) this.#hold(log, record, segment);
         return;
       case 'base':
         if (record.base.index > log.base.index) log.base = record.base;
@@ -160,6 +162,7 @@ export class GroupLogs {
       if (index !== log.base.index + 1 + offset) throw new Error(`entry ${index} is out of place`);
     }
     if (entries.length !== log.last.index - log.base.index) throw new Error('entries are missing');
+    log.isTaken = true;
     log.held.revalue(({ segment }) => ({ segment, packed: null }));
     return entries;
   }
@@ -177,9 +180,9 @@ export class GroupLogs {
     return entries;
   }
 
-  #hold(log: GroupLog, record: EntriesRecord, segment: number, isKept: boolean): void {
+  #hold(log: MutableGroupLog, record: EntriesRecord, segment: number): void {
     const first = Math.max(record.firstIndex, log.base.index + 1);
-    const packed = isKept ? concatBytes(record.packed) : null;
+    const packed = log.isTaken ? null : concatBytes(record.packed);
     const count = record.last.index - record.firstIndex + 1;
     this.#written.set(segment, (this.#written.get(segment) ?? 0) + count);
     this.#writtenEntries += count;
@@ -194,7 +197,7 @@ export class GroupLogs {
         this.#liveEntries += difference;
       },
     });
-    const log = { state: null, base: NOWHERE, last: NOWHERE, held };
+    const log = { isTaken: false, state: null, base: NOWHERE, last: NOWHERE, held };
     this.#groups.set(group, log);
     return log;
   }

@@ -31,7 +31,7 @@ export async function entriesOfSegment(
     for await (const { chunk, offset } of segmentChunks(path, file)) {
       for (const batch of reading.read(chunk, offset)) {
         for (const record of decodeRecords(batch.content, batch.chain)) {
-          groups.apply(record, sequence, { isKept: true });
+          groups.apply(record, sequence);
         }
       }
     }

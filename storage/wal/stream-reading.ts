@@ -191,7 +191,7 @@ export class StreamReading {
       for (const record of decodeRecords(content, chain)) {
         const problem = this.#groups.contradiction(record);
         if (problem !== null) throw new Error(`the group ${record.group} ${problem}`);
-        this.#groups.apply(record, end.segment, { isKept: true });
+        this.#groups.apply(record, end.segment);
       }
     } catch (error) {
       const what = error instanceof Error ? error.message : String(error);

@@ -225,7 +225,7 @@ export class WalStream {
   #advance(end: StreamPosition, records: readonly WalRecord[]): void {
     this.#position = end;
     for (const record of records) {
-      this.#options.groups.apply(record, end.segment, { isKept: false });
+      this.#options.groups.apply(record, end.segment);
     }
     this.#marked();
   }

@@ -205,21 +205,19 @@ t.test('runs of indexes behave as a list of values would', async () => {
 
 t.test('records give the same logs when the first segments are gone', async () => {
   const logs = new GroupLogs();
-  const kept = { isKept: true };
   const group = 'g';
   // The head of segment 2: entries 3 to 6 are in the segment before.
   const base = { index: 2, term: 1 };
   logs.apply(
     { kind: 'group', group, summary: { state: null, base, last: { index: 6, term: 1 } } },
     2,
-    kept,
   );
   deepEqual(logs.missing(), { group, index: 3 });
-  logs.apply(entriesRecord(group, entries(6, 2, 5)), 2, kept);
+  logs.apply(entriesRecord(group, entries(6, 2, 5)), 2);
   deepEqual(logs.missing(), { group, index: 3 });
-  logs.apply({ ...entriesRecord(group, entries(3, 2, 5)), kind: 'moved' }, 3, kept);
+  logs.apply({ ...entriesRecord(group, entries(3, 2, 5)), kind: 'moved' }, 3);
   deepEqual(logs.missing(), { group, index: 5 });
-  logs.apply({ kind: 'base', group, base: { index: 5, term: 1 } }, 3, kept);
+  logs.apply({ kind: 'base', group, base: { index: 5, term: 1 } }, 3);
   equal(logs.missing(), null);
   deepEqual(
     logs.takeEntries(group).map(({ index }) => index),
