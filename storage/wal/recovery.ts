@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { concatBytes } from '../../lib/base/index.js';
 import type { Clock, FileLayer, Logger, OpenFile } from '../../lib/interfaces/index.js';
 import type { GroupLogs } from './group-logs.js';
-import { BLOCK_BYTES, batchStart, LENGTH_BYTES, stampBatch } from './portions.js';
+import { BLOCK_BYTES, batchEnd, batchStart, LENGTH_BYTES, stampBatch } from './portions.js';
 import type { StreamPosition, WalMark } from './position.js';
 import { Progress } from './progress.js';
 import { encodeHead, HEAD_BYTES, segmentName } from './segment-head.js';
@@ -82,7 +82,9 @@ function asWritten(
   sizeBytes: number,
 ): { readonly offset: number; readonly bytes: Uint8Array } {
   const { sequence, offset, batchNumber: firstBatchNumber, chain } = place;
-  const { bytes } = stampBatch(new Stamps(nonce), content, place);
+  const bytes = new Uint8Array(batchEnd(offset, content.length) - offset);
+  bytes.set(content, bytes.length - content.length);
+  stampBatch(new Stamps(nonce), bytes, content.length, place);
   if (offset !== HEAD_BYTES) return { offset, bytes };
   const head = encodeHead({ nonce, sequence, sizeBytes, firstBatchNumber, chain });
   return { offset: 0, bytes: concatBytes([head, bytes]) };
