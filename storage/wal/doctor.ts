@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path';
-import type { Entry, GroupId } from '../../lib/base/index.js';
+import type { GroupId } from '../../lib/base/index.js';
 import type { FileLayer } from '../../lib/interfaces/index.js';
 import {
   checkUnused,
@@ -15,7 +15,6 @@ import {
   readOnlyFiles,
   type SalvagedLog,
 } from '../files/index.js';
-import type { GroupLogs } from './group-logs.js';
 import { decodeMark, initialMark, MARK_PAIR, type WalMark } from './position.js';
 import { isSpareName } from './segment-folder.js';
 import { decodeHead, HEAD_BYTES, segmentName, sequenceOf } from './segment-head.js';
@@ -199,24 +198,12 @@ class Doctor {
         const log = groups.get(group);
         if (log === null) continue;
         const { state, base, last } = log;
-        const entries = this.#entriesOf(groups, group);
+        const entries = groups.heldEntries(group);
         const latest = entries.findLast(({ kind }) => kind === 'configuration');
         found.set(group, { group, state, base, last, configuration: latest?.payload ?? before });
       }
     }
     return [...found.values()].sort((a, b) => (a.group < b.group ? -1 : 1));
-  }
-
-  /** None, and noted, where the bytes are as they were written, and what was written is no log. */
-  #entriesOf(groups: GroupLogs, group: GroupId): readonly Entry[] {
-    try {
-      return groups.heldEntries(group);
-    } catch (error) {
-      const what = `the log of group ${group} cannot be read: ${String(error)}`;
-      const isNoted = this.#damage.some((one) => one.what === what);
-      if (!isNoted) this.#damage.push({ path: this.#folder, offset: null, what });
-      return [];
-    }
   }
 
   #judgeIdentity({ identity, damage }: ExaminedFolder, groups: readonly ExaminedGroup[]): void {
@@ -263,7 +250,7 @@ class Doctor {
         const { state, base, last } = log;
         // Without a mark nobody knows how far it went.
         const isEnd = mark !== null && part.reachesEnd;
-        const entries = this.#entriesOf(part.groups, group);
+        const entries = part.groups.heldEntries(group);
         return [{ group, part: place + 1, isEnd, state, base, last, entries }];
       }),
     );

@@ -1,6 +1,6 @@
 import {
   assert,
-  concatBytes,
+  at,
   type Entry,
   type GroupId,
   type LogIndex,
@@ -11,10 +11,16 @@ import type { HardState } from '../../lib/interfaces/index.js';
 import { RangeMap } from './range-map.js';
 import type { EntriesRecord, GroupSummary, LogPlace, WalRecord } from './records.js';
 
+/** Entries as they were read, without a gap, from `first` on. Those that a range stands for still count. */
+interface Kept {
+  readonly first: LogIndex;
+  readonly entries: Entry[];
+}
+
 /** Where entries are: in which segment, and in memory while they were read and not handed over. */
 interface Held {
   readonly segment: number;
-  readonly packed: Uint8Array | null;
+  readonly kept: Kept | null;
 }
 
 /** What one group has in the stream. Nothing is kept per entry, but what was read and not taken. */
@@ -102,7 +108,10 @@ export class GroupLogs {
     }
   }
 
-  /** Entries stay in memory until `takeEntries`, those that are moved meanwhile as well. */
+  /**
+   * Entries stay in memory until `takeEntries`, those that are moved meanwhile as well. Throws where they are
+   * not what the record says: the bytes are as they were written, but a wrong program wrote them.
+   */
   apply(record: WalRecord, segment: number): void {
     const problem = this.contradiction(record);
     assert(problem === null, `a record follows those before it: the group ${problem}`);
@@ -150,20 +159,15 @@ export class GroupLogs {
     return null;
   }
 
-  /**
-   * The whole log of a group, as it was read; from now on it is not held here. Throws where what was stored
-   * is none: the bytes are as they were written, but a wrong program wrote them.
-   */
+  /** The whole log of a group, as it was read; from now on it is not held here. */
   takeEntries(group: GroupId): readonly Entry[] {
     const log = this.#groups.get(group);
     assert(log !== undefined, 'entries are taken of a group that is known');
     const entries = this.heldEntries(group);
-    for (const [offset, { index }] of entries.entries()) {
-      if (index !== log.base.index + 1 + offset) throw new Error(`entry ${index} is out of place`);
-    }
-    if (entries.length !== log.last.index - log.base.index) throw new Error('entries are missing');
+    const count = log.last.index - log.base.index;
+    assert(entries.length === count, 'a log is taken once, and whole');
     log.isTaken = true;
-    log.held.revalue(({ segment }) => ({ segment, packed: null }));
+    log.held.revalue(({ segment }) => ({ segment, kept: null }));
     return entries;
   }
 
@@ -171,27 +175,25 @@ export class GroupLogs {
   heldEntries(group: GroupId): readonly Entry[] {
     const entries: Entry[] = [];
     for (const { first, last, value } of this.#groups.get(group)?.held.ranges ?? []) {
-      if (value.packed === null) continue;
-      for (const entry of unpackEntries(value.packed)) {
-        if (entry.group !== group) throw new Error(`entry ${entry.index} is of another group`);
-        if (first <= entry.index && entry.index <= last) entries.push(entry);
-      }
+      if (value.kept === null) continue;
+      const { first: from, entries: kept } = value.kept;
+      for (let index = first; index <= last; index += 1) entries.push(at(kept, index - from));
     }
     return entries;
   }
 
   #hold(log: MutableGroupLog, record: EntriesRecord, segment: number): void {
     const first = Math.max(record.firstIndex, log.base.index + 1);
-    const packed = log.isTaken ? null : concatBytes(record.packed);
+    const kept = log.isTaken ? null : keptWith(log, record, segment);
     const count = record.last.index - record.firstIndex + 1;
     this.#written.set(segment, (this.#written.get(segment) ?? 0) + count);
     this.#writtenEntries += count;
-    log.held.put(first, record.last.index, { segment, packed });
+    log.held.put(first, record.last.index, { segment, kept });
   }
 
   #create(group: GroupId): MutableGroupLog {
     const held = new RangeMap<Held>({
-      isSame: (a, b) => a.segment === b.segment && a.packed === null && b.packed === null,
+      isSame: (a, b) => a.segment === b.segment && a.kept === b.kept,
       onChange: ({ segment }, difference) => {
         this.#live.set(segment, this.liveEntries(segment) + difference);
         this.#liveEntries += difference;
@@ -201,6 +203,33 @@ export class GroupLogs {
     this.#groups.set(group, log);
     return log;
   }
+}
+
+/** The entries of a record: together with those before them in the same segment, so that many are one range. */
+function keptWith({ held }: GroupLog, record: EntriesRecord, segment: number): Kept {
+  const entries = entriesOf(record);
+  const end = held.ranges.at(-1);
+  const isNext = end?.last === record.firstIndex - 1 && end.value.segment === segment;
+  if (!isNext || end.value.kept === null) return { first: record.firstIndex, entries };
+  const { kept } = end.value;
+  // Behind the range stand those that were cut off.
+  kept.entries.length = record.firstIndex - kept.first;
+  for (const entry of entries) kept.entries.push(entry);
+  return kept;
+}
+
+function entriesOf({ group, firstIndex, last, packed }: EntriesRecord): Entry[] {
+  const [only] = packed;
+  const isOne = only !== undefined && packed.length === 1;
+  const entries = isOne ? unpackEntries(only) : packed.flatMap(unpackEntries);
+  let index = firstIndex;
+  for (const entry of entries) {
+    if (entry.group !== group) throw new Error(`entry ${entry.index} is of another group`);
+    if (entry.index !== index) throw new Error(`entry ${entry.index} is out of place`);
+    index += 1;
+  }
+  if (index !== last.index + 1) throw new Error('a record lacks entries');
+  return entries;
 }
 
 const NOWHERE: LogPlace = { index: 0, term: 0 };

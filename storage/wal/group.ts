@@ -4,7 +4,6 @@ import {
   at,
   type Entry,
   type GroupId,
-  InvariantViolation,
   type LogIndex,
   type Term,
 } from '../../lib/base/index.js';
@@ -16,12 +15,7 @@ import type {
   StateStorage,
   StoredLog,
 } from '../../lib/interfaces/index.js';
-import {
-  corrupt,
-  removeTemporary,
-  SnapshotFiles,
-  type SnapshotFilesOptions,
-} from '../files/index.js';
+import { removeTemporary, SnapshotFiles, type SnapshotFilesOptions } from '../files/index.js';
 import type { GroupLog, GroupLogs } from './group-logs.js';
 import { entriesRecord, type GroupSummary, type LogPlace, type WalRecord } from './records.js';
 import type { WalStream } from './stream.js';
@@ -85,16 +79,8 @@ class StreamPart {
   }
 
   /** The entries as they were read at the start. */
-  async takeEntries(): Promise<readonly Entry[]> {
-    const { group, groups, health, logPath } = this.#options;
-    return health.attempt(logPath, async () => {
-      try {
-        return groups.takeEntries(group);
-      } catch (error) {
-        if (error instanceof InvariantViolation) throw error;
-        throw corrupt(logPath, `the log of group ${group} cannot be read: ${String(error)}`, error);
-      }
-    });
+  takeEntries(): readonly Entry[] {
+    return this.#options.groups.takeEntries(this.#options.group);
   }
 
   async #create(): Promise<GroupLog> {
@@ -152,7 +138,7 @@ class WalLog implements LogStorage {
     assert(!this.#isOpen, 'a log is opened once');
     this.#isOpen = true;
     const { base } = await this.#part.created();
-    return { compacted: { ...base }, entries: await this.#part.takeEntries() };
+    return { compacted: { ...base }, entries: this.#part.takeEntries() };
   }
 
   async append(entries: readonly Entry[]): Promise<void> {

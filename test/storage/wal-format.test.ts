@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok, throws } from 'node:assert/strict';
 import t from 'tap';
-import { concatBytes, packEntries } from '../../lib/base/index.js';
+import { concatBytes, type Entry, packEntries } from '../../lib/base/index.js';
 import { SeededRandom } from '../../lib/testing/index.js';
 import { GroupLogs } from '../../storage/wal/group-logs.js';
 import { BLOCK_BYTES, batchEnd, batchStart, stampBatch } from '../../storage/wal/portions.js';
@@ -18,6 +18,7 @@ import { STAMP_BYTES, Stamps } from '../../storage/wal/stamps.js';
 
 const SEQUENCE = 3;
 const START = { segment: SEQUENCE, offset: 64, batchNumber: 40, chain: 11 };
+const NOWHERE = { index: 0, term: 0 };
 const stamps = new Stamps(7);
 
 t.setTimeout(120_000);
@@ -235,6 +236,62 @@ t.test('records give the same logs when the first segments are gone', async () =
     [{ kind: 'group', group, summary: summary(null) }, /not as the records/],
   ];
   for (const [record, problem] of wrong) ok(problem.test(logs.contradiction(record) ?? ''));
+});
+
+t.test(
+  'entries that were read are those of a plain list, whatever was cut off and moved',
+  async () => {
+    const random = new SeededRandom(6);
+    const pick = (count: number): number => random.below(count);
+    const group = 'g';
+    for (let round = 0; round < 300; round += 1) {
+      const logs = new GroupLogs();
+      const apply = (record: WalRecord, segment: number): void => logs.apply(record, segment);
+      apply({ kind: 'group', group, summary: { state: null, base: NOWHERE, last: NOWHERE } }, 1);
+      let list: Entry[] = [];
+      let base = 0;
+      for (let step = 0; step < 20; step += 1) {
+        const segment = 1 + Math.floor(step / 6);
+        const action = pick(8);
+        if (action === 0 && list.length > 0) {
+          const { index, term } = list[pick(list.length)]!;
+          apply({ kind: 'base', group, base: { index, term } }, segment);
+          list = list.slice(index - base);
+          base = index;
+        } else if (action === 1 && list.length > 0) {
+          const from = pick(list.length);
+          const moved = list.slice(from, from + 1 + pick(5));
+          apply({ ...entriesRecord(group, moved), kind: 'moved' }, segment);
+        } else {
+          const kept = pick(4) === 0 ? pick(list.length + 1) : list.length;
+          const added = entries(base + kept + 1, 1 + pick(6), step);
+          list = [...list.slice(0, kept), ...added];
+          apply(entriesRecord(group, added), segment);
+        }
+        deepEqual(logs.heldEntries(group), list);
+      }
+      deepEqual(logs.takeEntries(group), list);
+      deepEqual(logs.heldEntries(group), []);
+    }
+  },
+);
+
+t.test('a record that does not hold the entries that it says is none of a log', async () => {
+  const logs = new GroupLogs();
+  for (const group of ['g', 'h']) {
+    const empty = { state: null, base: NOWHERE, last: NOWHERE };
+    logs.apply({ kind: 'group', group, summary: empty }, 1);
+  }
+  const record = entriesRecord('g', entries(1, 3, 8));
+  const last = { index: 4, term: 1 };
+  const wrong: readonly (readonly [WalRecord, RegExp])[] = [
+    [{ ...record, group: 'h' }, /entry 1 is of another group/],
+    [{ ...record, packed: record.packed.toReversed() }, /entry 3 is out of place/],
+    [{ ...record, packed: record.packed.slice(1) }, /entry 2 is out of place/],
+    [{ ...record, last }, /lacks entries/],
+    [{ ...record, packed: [...record.packed, ...record.packed] }, /entry 1 is out of place/],
+  ];
+  for (const [one, problem] of wrong) throws(() => logs.apply(one, 1), problem);
 });
 
 /** A segment of eight blocks with batches of these lengths, and where each ends. */
