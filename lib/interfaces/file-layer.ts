@@ -41,8 +41,11 @@ export interface OpenOptions {
 export interface OpenFile {
   /** Its size now, with what was written and not synced. */
   sizeBytes(): Promise<number>;
-  /** Up to `length` bytes; shorter only at the end of the file. */
-  read(offset: number, length: number): Promise<Uint8Array>;
+  /**
+   * Up to `length` bytes; shorter only at the end of the file. They may be put into `target`, which has room
+   * for them: then the result is a view of it.
+   */
+  read(offset: number, length: number, target?: Uint8Array): Promise<Uint8Array>;
   /** Writes all of `bytes`; durable only after `sync`. */
   write(offset: number, bytes: Uint8Array): Promise<void>;
   /** Writes all of `bytes`. Resolves when they are durable; says nothing of what was written before. */

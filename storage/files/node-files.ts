@@ -91,8 +91,11 @@ class NodeFile implements OpenFile {
     return (await this.#handle.stat()).size;
   }
 
-  async read(offset: number, length: number): Promise<Uint8Array> {
-    const bytes = new Uint8Array(length);
+  async read(
+    offset: number,
+    length: number,
+    bytes: Uint8Array = new Uint8Array(length),
+  ): Promise<Uint8Array> {
     let filled = 0;
     while (filled < length) {
       const { bytesRead } = await this.#handle.read(

@@ -3,7 +3,7 @@ import type { FileLayer } from '../../lib/interfaces/index.js';
 import { corrupt } from '../files/index.js';
 import { GroupLogs } from './group-logs.js';
 import { decodeRecords } from './records.js';
-import { segmentChunks } from './segment-chunks.js';
+import { readChunks } from './segment-chunks.js';
 import { decodeHead, HEAD_BYTES } from './segment-head.js';
 import { SegmentReading } from './segment-reading.js';
 import type { Stamps } from './stamps.js';
@@ -25,16 +25,17 @@ export async function entriesOfSegment(
     const { firstBatchNumber, chain, sizeBytes } = head;
     const batchNumber = firstBatchNumber - 1;
     const start = { segment: sequence, offset: HEAD_BYTES, batchNumber, chain };
-    const allocate = (bytes: number): Uint8Array => new Uint8Array(bytes);
-    const reading = new SegmentReading({ path, stamps, sizeBytes, start, allocate });
+    const reading = new SegmentReading({ path, stamps, sizeBytes, start });
     const groups = new GroupLogs();
-    for await (const { chunk, offset } of segmentChunks(path, file)) {
+    await readChunks(path, file, (chunk, offset) => {
+      const isKept = !reading.hasEnded;
       for (const batch of reading.read(chunk, offset)) {
         for (const record of decodeRecords(batch.content, batch.chain)) {
           groups.apply(record, sequence);
         }
       }
-    }
+      return { isKept };
+    });
     return (group) => groups.heldEntries(group);
   } finally {
     await file.close();

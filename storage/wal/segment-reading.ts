@@ -10,8 +10,6 @@ export interface SegmentReadingOptions {
   readonly sizeBytes: number;
   /** Number and chain of the batch before, and where its first one may begin. */
   readonly start: StreamPosition;
-  /** Gives memory for the content of a batch. */
-  readonly allocate: (bytes: number) => Uint8Array;
 }
 
 /** A batch that is whole. */
@@ -34,7 +32,8 @@ export interface ReadBatch {
  *   damage.
  *
  * Damage is thrown, as ERR_CORRUPT. Whether the segment may end where it does is for the mark to say.
- * Pure: it is given whole blocks, one after another, to the end of the file.
+ * Pure: it is given whole blocks, one after another, to the end of the file. They are its own: a batch is put
+ * together where it was read, stamp by stamp moved out of it. Memory that is new costs more than all the rest.
  */
 export class SegmentReading {
   readonly #options: SegmentReadingOptions;
@@ -67,6 +66,11 @@ export class SegmentReading {
     return to > 0 ? { from: this.#position.offset, to } : null;
   }
 
+  /** Whether nothing of what is read from now on is part of a batch. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
   /** The batches that end in `chunk`, which was read at `chunkOffset`. */
   *read(chunk: Uint8Array, chunkOffset: number): Generator<ReadBatch, void, undefined> {
     while (!this.#hasEnded && this.#offset < chunkOffset + chunk.length) {
@@ -90,7 +94,7 @@ export class SegmentReading {
     const isAsWritten =
       stamp?.crc === crc && stamp.batchNumber === this.#batchNumber && stamp.isLast === isLast;
     if (!isAsWritten) throw this.#damaged(this.#offset, 'what was stored here is damaged');
-    this.#content ??= this.#allocate(length);
+    this.#content ??= this.#room(length, chunk, from);
     this.#content.set(chunk.subarray(from, from + shape.contentBytes), this.#filledBytes);
     this.#filledBytes += shape.contentBytes;
     this.#offset += shape.sizeBytes;
@@ -98,11 +102,13 @@ export class SegmentReading {
     return true;
   }
 
-  #allocate(length: number): Uint8Array {
-    const { sizeBytes, allocate } = this.#options;
-    const isInside = batchEnd(this.#offset, length) <= sizeBytes;
+  /** For the content of the batch that begins at `from`: there, unless it goes on in the next chunk. */
+  #room(length: number, chunk: Uint8Array, from: number): Uint8Array {
+    const end = batchEnd(this.#offset, length);
+    const isInside = end <= this.#options.sizeBytes;
     if (!isInside) throw this.#damaged(this.#offset, 'a batch is longer than its segment');
-    return allocate(length);
+    const isWhole = from + end - this.#offset <= chunk.length;
+    return isWhole ? chunk.subarray(from, from + length) : new Uint8Array(length);
   }
 
   #finish(content: Uint8Array): ReadBatch {

@@ -5,8 +5,7 @@ import { GroupLogs } from './group-logs.js';
 import type { BatchPlace } from './portions.js';
 import type { StreamPosition, WalMark } from './position.js';
 import { decodeRecords } from './records.js';
-import { RegionPool } from './region-pool.js';
-import { segmentChunks } from './segment-chunks.js';
+import { readChunks } from './segment-chunks.js';
 import { decodeHead, HEAD_BYTES, segmentName, sequenceOf } from './segment-head.js';
 import { type ReadBatch, SegmentReading } from './segment-reading.js';
 import { Stamps } from './stamps.js';
@@ -48,7 +47,6 @@ export class StreamReading {
   readonly #options: StreamReadingOptions;
   readonly #stamps: Stamps;
   readonly #groups = new GroupLogs();
-  readonly #regions = new RegionPool();
   readonly #segments: ReadSegment[] = [];
   #stale: readonly number[] = [];
   #sequence: number;
@@ -144,13 +142,14 @@ export class StreamReading {
     try {
       const sizeBytes = await file.sizeBytes();
       const start = await this.#start(path, file, sequence);
-      const allocate = (bytes: number): Uint8Array => this.#regions.take(bytes);
       const stamps = this.#stamps;
-      const reading = new SegmentReading({ path, stamps, sizeBytes, start, allocate });
-      for await (const { chunk, offset } of segmentChunks(path, file)) {
+      const reading = new SegmentReading({ path, stamps, sizeBytes, start });
+      await readChunks(path, file, (chunk, offset) => {
+        const isKept = !reading.hasEnded;
         for (const batch of reading.read(chunk, offset)) this.#take(path, batch);
         onRead?.(chunk.length);
-      }
+        return { isKept };
+      });
       const { position, remains } = reading;
       const isBegun = position.batchNumber > start.batchNumber;
       if (!isBegun && sequence <= mark.segment) {
