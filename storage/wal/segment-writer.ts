@@ -1,6 +1,5 @@
 import { assert } from '../../lib/base/index.js';
 import type { FileLayer, OpenFile } from '../../lib/interfaces/index.js';
-import { ReusedMemory } from './reused-memory.js';
 
 /**
  * What stands between a stream and the disk: writes to one segment at a time, each durable when it
@@ -10,11 +9,6 @@ import { ReusedMemory } from './reused-memory.js';
 export interface SegmentWriter {
   /** Writes to the file at `path` from now on, which is there in its full size, and lets go of the last. */
   open(path: string): Promise<void>;
-  /**
-   * Memory for the next write, with anything in it: what is put together there need not be copied. The
-   * caller's until it is written.
-   */
-  memory(bytes: number): Uint8Array;
   /** Resolves when all of `bytes` is durable. They are the writer's until then. */
   write(offset: number, bytes: Uint8Array): Promise<void>;
   /** Waits for a write under way. May be called twice. */
@@ -24,7 +18,6 @@ export interface SegmentWriter {
 /** Writes from the thread that asks, by way of a file layer. */
 export class FileSegmentWriter implements SegmentWriter {
   readonly #files: FileLayer;
-  readonly #memory = new ReusedMemory();
   #file: OpenFile | null = null;
 
   constructor(files: FileLayer) {
@@ -34,10 +27,6 @@ export class FileSegmentWriter implements SegmentWriter {
   async open(path: string): Promise<void> {
     await this.close();
     this.#file = await this.#files.open(path, { create: false, durable: true });
-  }
-
-  memory(bytes: number): Uint8Array {
-    return this.#memory.take(bytes);
   }
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {

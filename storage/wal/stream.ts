@@ -5,6 +5,7 @@ import type { GroupLogs } from './group-logs.js';
 import { BLOCK_BYTES, batchEnd, batchStart, stampBatch } from './portions.js';
 import type { StreamPosition, WalMark } from './position.js';
 import { contentBytes, encodeRecords, recordBytes, type WalRecord } from './records.js';
+import { ReusedMemory } from './reused-memory.js';
 import type { SegmentFolder } from './segment-folder.js';
 import { encodeHead, HEAD_BYTES } from './segment-head.js';
 import type { SegmentWriter } from './segment-writer.js';
@@ -55,6 +56,8 @@ interface Waiting {
  */
 export class WalStream {
   readonly #options: WalStreamOptions;
+  /** Of the batch that is written. */
+  readonly #memory = new ReusedMemory();
   #waiting: Waiting[] = [];
   #running: Promise<void> | null = null;
   #failure: { readonly error: unknown } | null = null;
@@ -174,8 +177,7 @@ export class WalStream {
     const start = batchStart(this.#position.offset);
     if (batchEnd(start, length) > this.#sizeBytes) await this.#roll(length);
     const offset = batchStart(this.#position.offset);
-    const memory = (bytes: number): Uint8Array => writer.memory(bytes);
-    const { bytes, end } = this.#stamped(records, { ...this.#position, offset }, memory);
+    const { bytes, end } = this.#stamped(records, { ...this.#position, offset });
     await writer.write(offset, bytes);
     this.#writeCount += 1;
     this.#advance(end, records);
@@ -195,8 +197,7 @@ export class WalStream {
     const sizeBytes = await segments.create(sequence, blocks * BLOCK_BYTES);
     const head = { nonce, sequence, sizeBytes, firstBatchNumber: batchNumber + 1, chain };
     const place = { segment: sequence, offset: HEAD_BYTES, batchNumber, chain };
-    const memory = (bytes: number): Uint8Array => new Uint8Array(bytes);
-    const { bytes, end } = this.#stamped(checkpoint, place, memory);
+    const { bytes, end } = this.#stamped(checkpoint, place);
     await writer.open(segments.path(sequence));
     await writer.write(0, concatBytes([encodeHead(head), bytes]));
     this.#sizeBytes = sizeBytes;
@@ -208,12 +209,11 @@ export class WalStream {
   #stamped(
     records: readonly WalRecord[],
     { segment: sequence, offset, batchNumber: before, chain: chainBefore }: StreamPosition,
-    memory: (bytes: number) => Uint8Array,
   ): { readonly bytes: Uint8Array; readonly end: StreamPosition } {
     const { stamps } = this.#options;
     const batchNumber = before + 1;
     const length = contentBytes(records);
-    const bytes = memory(batchEnd(offset, length) - offset);
+    const bytes = this.#memory.take(batchEnd(offset, length) - offset);
     encodeRecords(records, chainBefore, bytes.subarray(bytes.length - length));
     const place = { sequence, offset, batchNumber, chain: chainBefore };
     const chain = stampBatch(stamps, bytes, length, place);

@@ -72,15 +72,12 @@ export class ThreadSegmentWriter implements SegmentWriter {
     await this.#send({ kind: 'open', path });
   }
 
-  memory(bytes: number): Uint8Array {
-    return this.#memory.take(bytes);
-  }
-
   async write(offset: number, bytes: Uint8Array): Promise<void> {
-    if (bytes.buffer === this.#region) return this.#writeRegion(offset, bytes.length);
     for (let at = 0; at < bytes.length; at += MAX_REUSED_BYTES) {
       const piece = bytes.subarray(at, at + MAX_REUSED_BYTES);
-      this.memory(piece.length).set(piece);
+      // The one copy. To put a batch together in there would be slower: what is shared, and not aligned, is
+      // copied byte by byte.
+      this.#memory.take(piece.length).set(piece);
       await this.#writeRegion(offset + at, piece.length);
     }
   }
