@@ -48,7 +48,7 @@ export {
 export { type FolderLock, isLockName, lockFolder } from './folder-lock.js';
 export { storedEngine } from './format.js';
 export { type FoundLog, GroupFiles, type GroupFilesOptions, STATE_NAME } from './group-files.js';
-export { Health } from './health.js';
+export { closed, Health } from './health.js';
 export { Mark, type MarkOptions } from './mark.js';
 export { nodeFiles, openNodeFile } from './node-files.js';
 export { readOnlyFiles } from './read-only-files.js';

@@ -157,7 +157,7 @@ class WalStorageEngine implements StorageEngine {
       }
       return { context, folder, health, wal, groups: new Map(), identity };
     } catch (error) {
-      await writer.close();
+      await Promise.allSettled([writer.close()]); // Why nothing is open matters more.
       await folder.release();
       throw error;
     }

@@ -1,6 +1,6 @@
 import { assert, concatBytes } from '../../lib/base/index.js';
 import type { Clock } from '../../lib/interfaces/index.js';
-import type { Mark } from '../files/index.js';
+import { closed, type Mark } from '../files/index.js';
 import type { GroupLogs } from './group-logs.js';
 import { BLOCK_BYTES, batchEnd, batchStart, stampBatch } from './portions.js';
 import type { StreamPosition, WalMark } from './position.js';
@@ -65,6 +65,7 @@ export class WalStream {
   #position: StreamPosition;
   #sizeBytes: number;
   #writeCount = 0;
+  #isClosed = false;
 
   constructor(options: WalStreamOptions, { firstSegment, position, sizeBytes }: StreamStart) {
     this.#options = options;
@@ -103,6 +104,7 @@ export class WalStream {
   append(records: readonly WalRecord[]): Promise<void> {
     const bytes = records.reduce((sum, record) => sum + recordBytes(record), 0);
     return new Promise((resolve, reject) => {
+      if (this.#isClosed) throw closed();
       this.#waiting.push({ records: () => records, bytes, resolve, reject });
       this.#run();
     });
@@ -114,6 +116,7 @@ export class WalStream {
    */
   appendFirst(records: Records): Promise<void> {
     return new Promise((resolve, reject) => {
+      if (this.#isClosed) throw closed();
       this.#waiting.unshift({ records, bytes: this.#options.maxBatchBytes, resolve, reject });
       this.#run();
     });
@@ -128,8 +131,9 @@ export class WalStream {
     await this.#options.mark.raise();
   }
 
-  /** Resolves when no write is under way. */
-  async idle(): Promise<void> {
+  /** Fails what is asked for from now on. Resolves when no write is under way. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#running;
   }
 

@@ -118,14 +118,20 @@ export class Wal {
     this.#compaction.check();
   }
 
-  /** Marks the end of the log, unless the disk has failed. Called when no call is under way. */
+  /**
+   * Marks the end of the log, unless the disk has failed. Called when no call is under way. When it is over,
+   * nothing of it touches the directory any more, whatever is asked for meanwhile.
+   */
   async close(): Promise<void> {
-    await this.#compaction.stop();
-    await this.stream.idle();
-    await this.#segments.stop();
-    await this.#mark.stop();
-    if (this.#options.health.failure === null) await this.#mark.raise();
-    await this.#options.writer.close();
+    try {
+      await this.#compaction.stop();
+      await this.stream.close();
+      await this.#segments.stop();
+      await this.#mark.stop();
+      if (this.#options.health.failure === null) await this.#mark.raise();
+    } finally {
+      await this.#options.writer.close();
+    }
   }
 }
 

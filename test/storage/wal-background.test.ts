@@ -1,0 +1,170 @@
+/** What an engine does beside what it is asked for: it gives up segments, and ends all of it with a close. */
+import { deepEqual, equal, ok, rejects } from 'node:assert/strict';
+import t from 'tap';
+import { type Entry, packEntries } from '../../lib/base/index.js';
+import type { FileLayer, GroupStorage, StorageEngine } from '../../lib/interfaces/index.js';
+import { silentLogger } from '../../lib/observe/index.js';
+import { walStorage } from '../../storage/wal/index.js';
+import { CrashingFiles } from './crashing-files.js';
+import { scratch } from './scratch.js';
+import { IDENTITY, SMALL, stillClock } from './wal-history.js';
+
+const { fresh, remove } = scratch();
+t.teardown(remove);
+
+// The lock is of the real file system; all else is in memory.
+const directory = fresh();
+
+t.test('what is moved before a group asks for its log is still in it', async () => {
+  const files = new CrashingFiles();
+  const { engine, group } = await opened(files);
+  const [lagging, busy] = [await group('lagging'), await group('busy')];
+  await lagging.log.append(entries('lagging', 1, 2, 30));
+  for (let index = 1; index <= 16; index += 1)
+    await busy.log.append(entries('busy', index, 1, 3500));
+  await busy.log.compact(16, 1);
+  // Before anything is moved, which the next start does then.
+  files.crashAfter(0);
+  await settled();
+  await engine.close();
+
+  const disk = files.afterPowerCut('all');
+  equal(await firstSegment(disk), 1);
+  const next = await opened(disk);
+  await settled();
+  ok((await firstSegment(disk)) > 1, 'what kept the first segment is moved forward');
+  const found = next.engine.group('lagging').log;
+  deepEqual(indexes((await found.open()).entries), [1, 2]);
+  await found.append(entries('lagging', 2, 2, 30));
+  await next.engine.close();
+  const last = await opened(disk);
+  deepEqual(indexes((await last.engine.group('lagging').log.open()).entries), [1, 2, 3]);
+  await last.engine.close();
+});
+
+t.test(
+  'a write that comes while the engine closes is refused, and leaves nothing behind',
+  async () => {
+    const files = new CrashingFiles();
+    let late: Promise<void> | null = null;
+    let call = (): void => {};
+    const { layer, openPaths } = watched(files, (path) => {
+      if (path.endsWith('mark.1')) call();
+    });
+    const { engine, group } = await opened(layer);
+    const { log } = await group('a');
+    await log.append(entries('a', 1, 1, 30));
+    call = () => {
+      call = () => {};
+      late = log.append(entries('a', 2, 1, 30_000));
+      late.catch(() => {});
+    };
+    await engine.close();
+    const names = await files.list(`${directory}/log`);
+    await rejects(late!, { code: 'ERR_CLOSED' });
+    await settled();
+    deepEqual(openPaths(), []);
+    deepEqual(await files.list(`${directory}/log`), names);
+    const next = await opened(files);
+    deepEqual(indexes((await next.engine.group('a').log.open()).entries), [1]);
+    await next.engine.close();
+  },
+);
+
+t.test('a close that cannot write the mark lets go of the segment all the same', async () => {
+  let isFailing = false;
+  const { layer, openPaths } = watched(new CrashingFiles(), (path) => {
+    if (isFailing && path.endsWith('mark.1')) throw new Error('EIO');
+  });
+  const { engine, group } = await opened(layer);
+  await group('a');
+  equal(openPaths().length, 1);
+  isFailing = true;
+  await engine.close();
+  deepEqual(openPaths(), []);
+});
+
+t.test('an open that fails lets the next one in, whatever else fails then', async () => {
+  let isFailing = true;
+  const { layer } = watched(new CrashingFiles(), (path, what) => {
+    const isLog = path.endsWith('.wal') && what !== 'open';
+    if (isFailing && isLog) throw new Error(`EIO: ${what}`);
+  });
+  await rejects(opened(layer), { code: 'ERR_STORAGE', message: /EIO: write/ });
+  isFailing = false;
+  const { engine } = await opened(layer);
+  await engine.close();
+});
+
+async function opened(files: FileLayer): Promise<{
+  readonly engine: StorageEngine;
+  readonly group: (id: string) => Promise<GroupStorage>;
+}> {
+  const engine = walStorage(directory, { ...SMALL, files });
+  await engine.open({ clock: stillClock(), logger: silentLogger });
+  await engine.initialise(IDENTITY);
+  const group = async (id: string): Promise<GroupStorage> => {
+    const storage = engine.group(id);
+    await storage.log.open();
+    return storage;
+  };
+  return { engine, group };
+}
+
+/** The same files, with a look at what is done with each, and which are open. */
+function watched(
+  files: CrashingFiles,
+  onCall: (path: string, what: 'open' | 'write' | 'close') => void,
+): { readonly layer: FileLayer; readonly openPaths: () => readonly string[] } {
+  const open = new Set<{ readonly path: string }>();
+  const layer: FileLayer = {
+    makeFolder: () => files.makeFolder(),
+    list: (path) => files.list(path),
+    read: (path) => files.read(path),
+    rename: (from, to) => files.rename(from, to),
+    remove: (path) => files.remove(path),
+    syncFolder: (path) => files.syncFolder(path),
+    async open(path, options) {
+      onCall(path, 'open');
+      const file = await files.open(path, options);
+      const opening = { path };
+      open.add(opening);
+      return {
+        ...file,
+        async writeDurably(offset, bytes) {
+          onCall(path, 'write');
+          await file.writeDurably(offset, bytes);
+        },
+        async close() {
+          open.delete(opening);
+          onCall(path, 'close');
+          await file.close();
+        },
+      };
+    },
+  };
+  return { layer, openPaths: () => [...open].map(({ path }) => path) };
+}
+
+function entries(group: string, first: number, count: number, payloadBytes: number): Entry[] {
+  const drafts = Array.from({ length: count }, () => ({
+    kind: 'command' as const,
+    commandVersion: 1,
+    payload: new Uint8Array(payloadBytes).fill(first),
+  }));
+  return packEntries({ group, term: 1, firstIndex: first, logTimeMs: 0 }, drafts);
+}
+
+function indexes(found: readonly Entry[]): readonly number[] {
+  return found.map(({ index }) => index);
+}
+
+async function firstSegment(files: CrashingFiles): Promise<number> {
+  const names = await files.list(`${directory}/log`);
+  return Number(names.find((name) => name.endsWith('.wal'))?.slice(0, 16));
+}
+
+/** What was begun in the background is done: it never waits for more than the files in memory. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 200; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
