@@ -122,8 +122,7 @@ export class StreamReading {
   #checkLast(): void {
     const last = this.#segments.at(-1);
     if (last === undefined) return;
-    const { path, remains, isBegun } = last;
-    if (!isBegun) throw corrupt(path, 'the segment has no beginning');
+    const { path, remains } = last;
     if (remains === null) return;
     throw corrupt({ path, offset: remains.from }, 'the log goes on elsewhere');
   }

@@ -28,6 +28,8 @@ export type Call =
       readonly first: number;
       readonly count: number;
       readonly payloadBytes: number;
+      /** Tells payloads of the same size apart. Default 0. */
+      readonly variant?: number;
     }
   | { readonly kind: 'compact'; readonly group: string; readonly index: number }
   | {
@@ -47,7 +49,10 @@ export type Call =
 /** Calls that are made at the same time. */
 export type Step = readonly Call[];
 
-/** Rolls, a truncation, compactions, a group that lags and is moved forward, snapshots, resets. */
+/**
+ * Rolls, a truncation, compactions, a group that lags and is moved forward, a segment that is used again,
+ * snapshots, resets.
+ */
 export const HISTORY: readonly Step[] = [
   [save('a', 1), save('b', 1)],
   [append('a', 1, 1, 3, 20), append('b', 1, 1, 2, 30)],
@@ -64,13 +69,14 @@ export const HISTORY: readonly Step[] = [
   [compact('a', 10), append('b', 1, 4, 1, 10)],
   [append('a', 2, 13, 1, 3500)],
   [append('a', 2, 14, 1, 9000)],
-  [append('a', 2, 15, 2, 900), save('b', 3)],
+  [append('a', 2, 15, 2, 900), save('b', 4)],
   [compact('a', 15)],
   [removeSnapshot('a', 4)],
-  [append('b', 3, 3, 1, 40)],
+  [append('b', 4, 3, 1, 40)],
   [append('a', 2, 17, 1, 3500)],
   [append('a', 2, 18, 1, 3500)],
-  [reset('a', 30, 5), compact('b', 1)],
+  [reset('a', 30, 5), append('b', 4, 4, 1, 900)],
+  [compact('b', 3)],
   [append('a', 5, 31, 1, 3000)],
   [reset('b', 3, 4)],
 ];
@@ -295,11 +301,11 @@ function described(models: ReadonlyMap<string, Model>): Found {
 }
 
 function entriesOf(call: Extract<Call, { kind: 'append' }>): Entry[] {
-  const { group, term, first, count, payloadBytes } = call;
+  const { group, term, first, count, payloadBytes, variant = 0 } = call;
   const drafts = Array.from({ length: count }, (_, offset) => ({
     kind: 'command' as const,
     commandVersion: 1,
-    payload: new Uint8Array(payloadBytes).fill(payloadByte(first + offset, term)),
+    payload: new Uint8Array(payloadBytes).fill(payloadByte(first + offset, term) ^ variant),
   }));
   return packEntries({ group, term, firstIndex: first, logTimeMs: 0 }, drafts);
 }

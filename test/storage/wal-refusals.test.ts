@@ -8,17 +8,26 @@ import { levelStorage } from '../../storage/level/index.js';
 import { walStorage } from '../../storage/wal/index.js';
 import { CrashingFiles } from './crashing-files.js';
 import { scratch } from './scratch.js';
-import { expectations, HISTORY, openHistory, perform, performCall, SMALL } from './wal-history.js';
+import {
+  expectations,
+  FURTHER,
+  HISTORY,
+  openHistory,
+  perform,
+  performCall,
+  SMALL,
+} from './wal-history.js';
 
 const { fresh, remove } = scratch();
 t.teardown(remove);
 
 const directory = fresh();
-const expected = expectations(HISTORY).at(-1);
+const steps = [...HISTORY, ...FURTHER];
+const expected = expectations(steps).at(-1);
 const whole = await written({ nonce: 7 });
 const segments = (await whole.list(`${directory}/log`)).map((name) => `${directory}/log/${name}`);
 
-t.test('a segment that is missing, cut, copied or of another log is refused by name', async (t) => {
+t.test('a segment that is missing, cut, copied or of another log is refused by name', async () => {
   const stranger = await written({ nonce: 8 });
   for (const [at, path] of segments.entries()) {
     const neighbour = segments[at + 1] ?? segments[at - 1] ?? '';
@@ -47,7 +56,18 @@ t.test('a segment that is missing, cut, copied or of another log is refused by n
       equal((await refusal(files)).message, error.message);
     }
   }
-  t.comment(`${segments.length} segments`);
+  ok(segments.length > 4);
+});
+
+t.test('where nothing can be lost, a segment is refused for what is wrong with it', async () => {
+  const last = segments.at(-1)!;
+  const zeroed = whole.afterPowerCut('all');
+  zeroed.damage(last, (bytes) => bytes.fill(0));
+  match((await refusal(zeroed)).message, /the segment has no beginning/);
+  const first = segments[0]!;
+  const followed = whole.afterPowerCut('all');
+  followed.damage(first, (bytes) => bytes.fill(1, bytes.length - 100, bytes.length - 50));
+  match((await refusal(followed)).message, /the log goes on elsewhere/);
 });
 
 t.test(
@@ -147,7 +167,7 @@ t.test('a directory keeps its engine', async () => {
 async function written(options: { readonly nonce: number }): Promise<CrashingFiles> {
   const files = new CrashingFiles();
   const { engine } = await openHistory(directory, { ...options, files });
-  equal(await perform(engine, HISTORY), HISTORY.length);
+  equal(await perform(engine, steps), steps.length);
   await engine.close();
   for (const name of await files.list(`${directory}/log`)) {
     if (name.endsWith('.tmp')) await files.remove(`${directory}/log/${name}`);
