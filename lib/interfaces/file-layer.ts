@@ -43,7 +43,7 @@ export interface OpenFile {
   sizeBytes(): Promise<number>;
   /**
    * Up to `length` bytes; shorter only at the end of the file. They may be put into `target`, which has room
-   * for them: then the result is a view of it.
+   * for them: then the result is a view of it. The caller may change them.
    */
   read(offset: number, length: number, target?: Uint8Array): Promise<Uint8Array>;
   /** Writes all of `bytes`; durable only after `sync`. */
