@@ -24,8 +24,10 @@ export interface Entry {
   readonly logTimeMs: number;
   /** A view into `packed`, made at each look. Never mutated. */
   readonly payload: Uint8Array;
-  /** Header and payload, as on the wire and on disk. Never mutated. */
+  /** Header and payload, as on the wire and on disk. A view, made at each look. Never mutated. */
   readonly packed: Uint8Array;
+  /** Length of `packed`. */
+  readonly sizeBytes: number;
 }
 
 /** What `packEntries` makes an entry from. */
@@ -35,7 +37,10 @@ export interface EntryDraft {
   readonly payload: Uint8Array;
 }
 
-/** There are very many: the payload is a view that is made when it is asked for, which is seldom. */
+/**
+ * There are very many, and of most the bytes are looked at seldom: a view of them takes more memory than all
+ * else that is known of an entry, and is made when it is asked for.
+ */
 class PackedEntry implements Entry {
   readonly kind: EntryKind;
   readonly commandVersion: number;
@@ -43,7 +48,9 @@ class PackedEntry implements Entry {
   readonly term: Term;
   readonly index: LogIndex;
   readonly logTimeMs: number;
-  readonly packed: Uint8Array;
+  readonly sizeBytes: number;
+  readonly #region: Uint8Array;
+  readonly #offset: number;
 
   constructor(
     kind: EntryKind,
@@ -52,7 +59,9 @@ class PackedEntry implements Entry {
     term: Term,
     index: LogIndex,
     logTimeMs: number,
-    packed: Uint8Array,
+    region: Uint8Array,
+    offset: number,
+    sizeBytes: number,
   ) {
     this.kind = kind;
     this.commandVersion = commandVersion;
@@ -60,11 +69,18 @@ class PackedEntry implements Entry {
     this.term = term;
     this.index = index;
     this.logTimeMs = logTimeMs;
-    this.packed = packed;
+    this.sizeBytes = sizeBytes;
+    this.#region = region;
+    this.#offset = offset;
+  }
+
+  get packed(): Uint8Array {
+    return this.#region.subarray(this.#offset, this.#offset + this.sizeBytes);
   }
 
   get payload(): Uint8Array {
-    return this.packed.subarray(FIXED_BYTES + this.group.length);
+    const start = this.#offset + FIXED_BYTES + this.group.length;
+    return this.#region.subarray(start, this.#offset + this.sizeBytes);
   }
 }
 
@@ -115,10 +131,11 @@ export function packEntries(position: EntryPosition, drafts: readonly EntryDraft
       view.setUint8(offset + FIXED_BYTES + i, group.charCodeAt(i));
     }
     region.set(payload, offset + headerBytes);
-    const end = offset + headerBytes + payload.length;
-    const packed = region.subarray(offset, end);
-    entries.push(new PackedEntry(kind, commandVersion, group, term, index, logTimeMs, packed));
-    offset = end;
+    const bytes = headerBytes + payload.length;
+    entries.push(
+      new PackedEntry(kind, commandVersion, group, term, index, logTimeMs, region, offset, bytes),
+    );
+    offset += bytes;
   }
   return entries;
 }
@@ -136,7 +153,7 @@ export function unpackEntries(region: Uint8Array): Entry[] {
   while (offset < region.length) {
     const entry = unpackAt(region, view, offset, group);
     entries.push(entry);
-    offset += entry.packed.length;
+    offset += entry.sizeBytes;
     group = entry.group;
   }
   return entries;
@@ -161,8 +178,18 @@ function unpackAt(region: Uint8Array, view: DataView, offset: number, groupBefor
   if (term === 0 || index === 0) throw malformed('an entry has term or index 0');
   const commandVersion = view.getUint16(offset + 2, true);
   const logTimeMs = readU64(view, offset + 24);
-  const packed = region.subarray(offset, end);
-  return new PackedEntry(kind, commandVersion, group, term, index, logTimeMs, packed);
+  const bytes = end - offset;
+  return new PackedEntry(
+    kind,
+    commandVersion,
+    group,
+    term,
+    index,
+    logTimeMs,
+    region,
+    offset,
+    bytes,
+  );
 }
 
 function groupAt(region: Uint8Array, start: number, length: number, before: GroupId): GroupId {

@@ -94,7 +94,7 @@ export class GroupSnapshots {
 
   /** Entries were handed to the state machine. */
   handed(entries: readonly Entry[]): void {
-    for (const { packed } of entries) this.#own.noteBytes(packed.length);
+    for (const { sizeBytes } of entries) this.#own.noteBytes(sizeBytes);
   }
 
   /** Takes a snapshot where one is due. Called between applies, when state and index agree. */

@@ -18,7 +18,7 @@ export function advanceCommit(state: RaftState): void {
   // (Raft §5.4.2, Figure 8).
   if (state.log.termAt(reached) !== state.hardState.term) return;
   for (const entry of state.log.slice(state.commitIndex + 1, reached)) {
-    state.uncommittedBytes -= entry.packed.length;
+    state.uncommittedBytes -= entry.sizeBytes;
   }
   commitTo(state, reached);
   startWaitingReads(state);

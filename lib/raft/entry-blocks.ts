@@ -47,7 +47,7 @@ export class EntryBlocks {
     if (place % BLOCK_ENTRIES === 0) this.#blocks.push({ entries: [], bytes: 0 });
     const last = at(this.#blocks, this.#blocks.length - 1);
     last.entries.push(entry);
-    this.#count(last, 1, entry.packed.length);
+    this.#count(last, 1, entry.sizeBytes);
   }
 
   /** Entries at [from, to), which are held. */
@@ -74,7 +74,7 @@ export class EntryBlocks {
     }
     if (left === 0) return;
     const first = at(this.#blocks, 0);
-    for (const { packed } of first.entries.splice(0, left)) this.#count(first, -1, -packed.length);
+    for (const { sizeBytes } of first.entries.splice(0, left)) this.#count(first, -1, -sizeBytes);
     this.#dropped += left;
   }
 
@@ -82,7 +82,7 @@ export class EntryBlocks {
   cutTo(length: number): void {
     while (this.#length > length) {
       const last = at(this.#blocks, this.#blocks.length - 1);
-      this.#count(last, -1, -(last.entries.pop()?.packed.length ?? 0));
+      this.#count(last, -1, -(last.entries.pop()?.sizeBytes ?? 0));
       if (last.entries.length === 0) this.#blocks.pop();
     }
     if (this.#length === 0) this.#dropped = 0;

@@ -77,7 +77,7 @@ function checkProgress(state: RaftState): void {
     assert(isOffered === (progress.mode === 'snapshot'), 'a snapshot is offered in its own mode');
   }
   const uncommitted = state.log.slice(state.commitIndex + 1, state.log.lastIndex);
-  const bytes = uncommitted.reduce((sum, entry) => sum + entry.packed.length, 0);
+  const bytes = uncommitted.reduce((sum, entry) => sum + entry.sizeBytes, 0);
   assert(bytes === state.uncommittedBytes, 'uncommitted bytes are those after the commit index');
   assert(configurationOf(state).incoming.length > 0, 'a leader has a configuration');
 }

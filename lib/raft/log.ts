@@ -55,7 +55,7 @@ export class RaftLog {
     let to = from - 1;
     let bytes = 0;
     while (to < this.lastIndex) {
-      bytes += this.#held(to + 1).packed.length;
+      bytes += this.#held(to + 1).sizeBytes;
       if (bytes > maxBytes && to >= from) break;
       to += 1;
     }
@@ -98,7 +98,7 @@ export class RaftLog {
     let index = this.#compacted.index;
     let { bytes } = this;
     while (bytes > maxBytes && index < upTo) {
-      bytes -= this.#held(index + 1).packed.length;
+      bytes -= this.#held(index + 1).sizeBytes;
       index += 1;
     }
     return index;

@@ -96,7 +96,7 @@ export function appendOwn(state: RaftState, drafts: readonly EntryDraft[]): void
     drafts,
   );
   appendToLog(state, entries);
-  for (const entry of entries) state.uncommittedBytes += entry.packed.length;
+  for (const entry of entries) state.uncommittedBytes += entry.sizeBytes;
 }
 
 /** Goes on from where the log stands, by elapsed time: no wall clock, and never back. */
@@ -143,7 +143,7 @@ function sendAppend(
   const prevTerm = state.log.termAt(prevIndex);
   assert(prevTerm !== null, 'the leader holds what comes before the next entry of a member');
   let bytes = 0;
-  for (const entry of entries) bytes += entry.packed.length;
+  for (const entry of entries) bytes += entry.sizeBytes;
   noteSent(progress, prevIndex + entries.length, bytes);
   progress.sentCommitIndex = state.commitIndex;
   progress.checkDue = false;

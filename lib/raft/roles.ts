@@ -41,7 +41,7 @@ export function becomeLeader(state: RaftState): void {
   state.catchUp = { tick: 0, index: state.log.lastIndex, roundIndex: state.log.lastIndex };
   state.logTimeAnchor = { logTimeMs: state.log.lastLogTimeMs, nowMs: state.nowMs };
   for (const entry of state.log.slice(state.commitIndex + 1, state.log.lastIndex)) {
-    state.uncommittedBytes += entry.packed.length;
+    state.uncommittedBytes += entry.sizeBytes;
   }
 }
 

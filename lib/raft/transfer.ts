@@ -127,7 +127,7 @@ export function isClose(state: RaftState, member: MemberId): boolean {
   let lackingBytes = 0;
   for (let index = progress.matchIndex + 1; index <= state.log.lastIndex; ) {
     const part = state.log.sliceBytes(index, limits.maxAppendBytes);
-    for (const { packed } of part) lackingBytes += packed.length;
+    for (const { sizeBytes } of part) lackingBytes += sizeBytes;
     if (lackingBytes > limits.maxInflightBytes) return false;
     index += part.length;
   }

@@ -98,7 +98,7 @@ export function encodeEntries(
   previous: LogPosition,
 ): { readonly records: readonly EntryRecord[]; readonly last: LogPosition } {
   let bytes = 0;
-  for (const { packed } of entries) bytes += CHAIN_BYTES + packed.length;
+  for (const { sizeBytes } of entries) bytes += CHAIN_BYTES + sizeBytes;
   const region = new Uint8Array(bytes);
   const view = new DataView(region.buffer);
   const records: EntryRecord[] = [];

@@ -144,7 +144,7 @@ function* pieces(entries: readonly Entry[]): Generator<readonly Entry[], void, u
   let bytes = 0;
   for (const entry of entries) {
     piece.push(entry);
-    bytes += entry.packed.length;
+    bytes += entry.sizeBytes;
     if (bytes < MAX_MOVED_BYTES) continue;
     yield piece;
     piece = [];
