@@ -3,10 +3,12 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { QuorateError } from '../../lib/base/index.js';
+import type { OpenFile } from '../../lib/interfaces/index.js';
 import { storageContext } from '../../lib/testing/index.js';
 import { levelStorage } from '../../storage/level/index.js';
 import { walStorage } from '../../storage/wal/index.js';
 import { CrashingFiles } from './crashing-files.js';
+import { type Image, ImageFiles } from './disk-image.js';
 import { scratch } from './scratch.js';
 import {
   expectations,
@@ -17,6 +19,8 @@ import {
   performCall,
   SMALL,
 } from './wal-history.js';
+import { DIRECTORY } from './wal-judge.js';
+import { runHistory } from './wal-run.js';
 
 const { fresh, remove } = scratch();
 t.teardown(remove);
@@ -132,6 +136,27 @@ t.test(
   },
 );
 
+t.test('a start that cannot read something ends, and changes nothing (fault B11)', async () => {
+  const { closed } = await runHistory(steps, {});
+  let failed = 0;
+  for (let reads = 0, isDone = false; !isDone; reads += 1) {
+    const files = new UnreadableFiles(closed, reads);
+    const start = openHistory(DIRECTORY, { files });
+    const error = await start.then(
+      ({ engine }) => engine.close(),
+      (cause: unknown) => cause,
+    );
+    isDone = !files.hasFailed;
+    if (isDone) continue;
+    failed += 1;
+    ok(QuorateError.is(error), `read ${reads}: ${error}`);
+    equal(error.code, 'ERR_STORAGE');
+    match(error.message, /EIO/);
+    deepEqual(files.image, closed);
+  }
+  ok(failed > 20);
+});
+
 t.test(
   'segments that are not needed and names that nobody gave are left alone or removed',
   async () => {
@@ -183,6 +208,41 @@ async function refusal(files: CrashingFiles): Promise<QuorateError> {
   } catch (error) {
     if (!QuorateError.is(error)) throw error;
     return error;
+  }
+}
+
+/** Fails the read after `reads` others: that one, and none after it. */
+class UnreadableFiles extends ImageFiles {
+  #readsLeft: number;
+
+  constructor(image: Image, reads: number) {
+    super(image);
+    this.#readsLeft = reads;
+  }
+
+  get hasFailed(): boolean {
+    return this.#readsLeft < 0;
+  }
+
+  override async read(path: string): Promise<Uint8Array | null> {
+    this.#count();
+    return super.read(path);
+  }
+
+  override async open(path: string, options: { readonly create: boolean }): Promise<OpenFile> {
+    const file = await super.open(path, options);
+    const read = (offset: number, length: number): Promise<Uint8Array> => {
+      this.#count();
+      return file.read(offset, length);
+    };
+    return { ...file, read };
+  }
+
+  #count(): void {
+    this.#readsLeft -= 1;
+    if (this.#readsLeft === -1) {
+      throw Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' });
+    }
   }
 }
 
