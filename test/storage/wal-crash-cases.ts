@@ -71,7 +71,7 @@ type Subject = keyof ReturnType<typeof rows>;
 function rows(part: string) {
   return {
     first: row(part, 'of a new directory: FORMAT, mark, identity'),
-    append: row(part, 'of a batch: entries, a truncation, a state, a base, a reset, what is moved'),
+    append: row(part, 'of a batch: entries, state, base, reset, moved entries'),
     roll: row(part, 'of a new segment with its checkpoint'),
     spare: row(part, SPARE),
     recycle: row(part, 'of a spare made of a segment that was given up'),

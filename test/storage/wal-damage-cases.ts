@@ -80,7 +80,7 @@ function* flips(scene: Scene): Generator<Case> {
 
 function* zeros(scene: Scene): Generator<Case> {
   for (const unitBytes of [UNIT_BYTES, SECTOR_BYTES, BLOCK_BYTES]) {
-    const name = `every ${unitBytes} bytes zeroed`;
+    const name = `every block of ${unitBytes} bytes zeroed`;
     for (const { path, from, bytes } of units(scene, unitBytes)) {
       if (bytes.every((byte) => byte === 0)) continue;
       const nothing = new Uint8Array(bytes.length);
@@ -178,7 +178,7 @@ function* wholeFiles(scene: Scene, others: readonly Image[]): Generator<Case> {
     for (const target of copyTargets(image, path)) {
       const change = (): Image => replaced(image, { [target]: bytes });
       const what = `${path} as ${target}`;
-      const name = 'every file under the name of every other, and under free names';
+      const name = 'every file under the name of every other, and free names';
       yield damaged(scene, { name, what, path: target, change, isTold });
     }
     for (const [number, other] of others.entries()) {
@@ -186,7 +186,7 @@ function* wholeFiles(scene: Scene, others: readonly Image[]): Generator<Case> {
         if (kindOf(from) !== kindOf(path) || Buffer.compare(foreign, bytes) === 0) continue;
         const change = (): Image => replaced(image, { [path]: foreign });
         const what = `${from} of directory ${number} as ${path}`;
-        const name = 'every file replaced by each of its kind of other directories';
+        const name = 'every file replaced by those of its kind of other directories';
         yield damaged(scene, { name, what, path, change, isTold });
       }
     }
@@ -230,7 +230,7 @@ function* olderFiles(scene: Scene): Generator<Case> {
 
 /** Each file as it is in a copy of the directory that went on with other payloads from some step on. */
 function* forkedFiles(scene: Scene, copy: Image, from: number): Generator<Case> {
-  const name = 'every file replaced by that of a copy of the directory that went on differently';
+  const name = 'every file as it is in a copy of the directory that went on';
   for (const [path, bytes] of copy) {
     const own = scene.image.get(path);
     const isSnapshot = kindOf(path) === 'snapshots';
@@ -291,8 +291,8 @@ function damaged(scene: Scene, { name, what, path, change, isTold }: Damage): Ca
     return { row: known(row), what, image, expectation };
   }
   const above: Row = {
-    part: UNTOLD,
-    name: `above the mark, ${name}`,
+    part: `${UNTOLD}, above the mark`,
+    name,
     allowed: ['recovered', 'shorter', 'refused'],
   };
   return {

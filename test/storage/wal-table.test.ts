@@ -12,7 +12,7 @@ const STRIDES: readonly (readonly [RegExp, number])[] = [
   [/cut at every byte|zeros from every byte/, 499],
   [/in a write, at every byte/, 997],
   [/in the start after that/, 499],
-  [/swapped|at any earlier time|16 bytes zeroed/, 101],
+  [/swapped|at any earlier time|of 16 bytes zeroed/, 101],
   [/under the name of|of other directories|two files missing|sectors of|at every call/, 7],
 ];
 

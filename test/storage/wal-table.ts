@@ -27,18 +27,18 @@ export async function* allCases(): AsyncGenerator<Iterable<Case>> {
 
 /** As it stands in the documentation. */
 export function table({ counts }: Tally): string {
-  const number = (count: number): string => count.toLocaleString('en').padStart(9);
+  const number = (count: number): string => count.toLocaleString('en').padStart(10);
   const parts = new Map<string, string[]>();
   for (const [key, { recovered, shorter, refused }] of Object.entries(counts)) {
     const [part = '', ...name] = key.split(': ');
     const all = recovered + shorter + refused;
     const columns = [all, recovered, refused, shorter].map(number).join('');
-    const line = `  ${name.join(': ').padEnd(66)}${columns}`;
+    const line = `  ${name.join(': ').padEnd(62)}${columns}`;
     parts.set(part, [...(parts.get(part) ?? []), line]);
   }
   const lines = [...parts].flatMap(([part, own]) => ['', part, ...own]);
-  const head = ['cases', 'recovered', 'refused', 'shorter'].map((one) => one.padStart(9)).join('');
-  return [' '.repeat(68) + head, ...lines].join('\n');
+  const head = ['cases', 'recovered', 'refused', 'shorter'].map((one) => one.padStart(10)).join('');
+  return [' '.repeat(64) + head, ...lines].join('\n');
 }
 
 async function main(): Promise<void> {
