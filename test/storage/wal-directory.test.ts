@@ -14,7 +14,9 @@ import { crc32 } from 'node:zlib';
 import t from 'tap';
 import { QuorateError } from '../../lib/base/index.js';
 import { type KVStore, type NodeOptions, openKVStore } from '../../lib/index.js';
+import type { FileLayer } from '../../lib/interfaces/index.js';
 import { silentLogger } from '../../lib/observe/index.js';
+import { nodeFiles } from '../../storage/files/index.js';
 import { walStorage } from '../../storage/wal/index.js';
 import { scratch } from './scratch.js';
 
@@ -38,7 +40,10 @@ t.test('a missing segment is refused by its name (fault B17)', async () => {
   const directory = copy();
   rmSync(join(directory, 'log', '0000000000000001.wal'));
   const line = await refusal(directory, 'ERR_CORRUPT');
-  match(line, /0000000000000001\.wal: the segment is missing; a data directory is removed, and /);
+  match(
+    line,
+    /0000000000000001\.wal: the segment is missing; keep a data directory as it is: kvctl doctor says /,
+  );
 });
 
 t.test('a log without the snapshots that it goes on from is refused (fault B17)', async () => {
@@ -54,7 +59,10 @@ t.test(
   'term and vote are lost with the log alone, and that is no new node (fault B18)',
   async () => {
     const losses: readonly (readonly [readonly string[], RegExp])[] = [
-      [['mark.1', 'mark.2'], /mark\.1: missing beside data; a data directory is removed, and /],
+      [
+        ['mark.1', 'mark.2'],
+        /mark\.1: missing beside data; keep a data directory as it is: kvctl doctor says /,
+      ],
       [['log'], /0000000000000001\.wal: the segment is missing; /],
       [['log', 'mark.1', 'mark.2'], /mark\.1: missing beside data; /],
       [['identity.1', 'identity.2'], /identity\.1: missing beside data; /],
@@ -120,6 +128,41 @@ t.test('the directory of another node is refused (fault B28)', async () => {
   rmSync(join(directory, 'log'), { recursive: true });
   cpSync(join(other, 'log'), join(directory, 'log'), { recursive: true });
   match(await refusal(directory, 'ERR_CORRUPT'), /the segment is another one; /);
+});
+
+t.test('a close that fails lets go of every file', async () => {
+  const directory = copy();
+  let openCount = 0;
+  const files: FileLayer = {
+    ...nodeFiles,
+    async open(path, options) {
+      const file = await nodeFiles.open(path, options);
+      openCount += 1;
+      const close = async (): Promise<void> => {
+        openCount -= 1;
+        await file.close();
+      };
+      return {
+        sizeBytes: () => file.sizeBytes(),
+        read: (offset, length) => file.read(offset, length),
+        write: (offset, bytes) => file.write(offset, bytes),
+        writeDurably: (offset, bytes) => file.writeDurably(offset, bytes),
+        truncate: (bytes) => file.truncate(bytes),
+        sync: () => file.sync(),
+        close,
+      };
+    },
+  };
+  const node = await openKVStore({
+    id: 'n1',
+    storage: walStorage(directory, { files, writer: 'main' }),
+    logger: silentLogger,
+  });
+  await node.put('a', '1');
+  ok(openCount > 0);
+  rmSync(directory, { recursive: true });
+  await node.close();
+  equal(openCount, 0);
 });
 
 t.test('a node whose directory is taken away stops (fault B29)', async () => {
