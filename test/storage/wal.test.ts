@@ -33,6 +33,14 @@ for (const [name, options] of sizes) {
   t.teardown(() => ports.close());
 }
 
+const compressing = storagePorts({
+  create: async () => on(join(root, String(directories.size)), { snapshotCompression: 'gzip' }),
+  // A start with the other setting reads what was written with this one.
+  reopen,
+});
+snapshotStorageSuite({ ...common, name: 'wal with gzip', ...compressing.snapshots });
+t.teardown(() => compressing.close());
+
 t.throws(() => walStorage(''), { code: 'ERR_CONFIG' });
 t.throws(() => walStorage(root, { segmentBytes: 4096 }), { code: 'ERR_CONFIG' });
 t.throws(() => walStorage(root, { segmentBytes: 10_000 }), { code: 'ERR_CONFIG' });
