@@ -11,7 +11,7 @@ import type { WalStream } from './stream.js';
 /** Fewer segments than this are never worth the reading of one. */
 const MIN_PINNED_SEGMENTS = 4;
 
-/** The first segment is cleared when what has to be moved for it is this part of what can go then, or less. */
+/** The first segments are cleared when what has to be moved for it is this part of what can go then, or less. */
 const MAX_MOVED_SHARE = 1 / 8;
 
 /** Of entries in one batch. */
@@ -34,6 +34,8 @@ export interface CompactionOptions {
 export class Compaction {
   readonly #options: CompactionOptions;
   #running: Promise<void> | null = null;
+  /** The last segment when nothing was worth moving. With the next one another look is due. */
+  #judgedSegment = 0;
   #isStopped = false;
 
   constructor(options: CompactionOptions) {
@@ -75,12 +77,27 @@ export class Compaction {
     return firstSegment < lastSegment && groups.liveEntries(firstSegment) === 0;
   }
 
+  /**
+   * Whether some of the first segments hold little that is needed, together. What is written for it is then
+   * little against what is given up; counted in the whole log, what is dead in the last segment would have all
+   * of the others written again, and be there still.
+   */
   #isFirstWorthMoving(): boolean {
     const { groups, stream } = this.#options;
     const { firstSegment, lastSegment } = stream;
-    const moved = groups.liveEntries(firstSegment);
     const isLong = lastSegment - firstSegment >= MIN_PINNED_SEGMENTS;
-    return isLong && moved <= groups.deadEntries * MAX_MOVED_SHARE;
+    if (!isLong || this.#judgedSegment === lastSegment) return false;
+    const live = groups.liveBytes();
+    let movedBytes = 0;
+    let deadBytes = 0;
+    for (let segment = firstSegment; segment < lastSegment; segment += 1) {
+      const liveBytes = live.get(segment) ?? 0;
+      movedBytes += liveBytes;
+      deadBytes += groups.writtenBytes(segment) - liveBytes;
+      if (movedBytes <= deadBytes * MAX_MOVED_SHARE) return true;
+    }
+    this.#judgedSegment = lastSegment;
+    return false;
   }
 
   async #step(): Promise<void> {

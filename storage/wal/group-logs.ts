@@ -9,7 +9,13 @@ import {
 } from '../../lib/base/index.js';
 import type { HardState } from '../../lib/interfaces/index.js';
 import { RangeMap } from './range-map.js';
-import type { EntriesRecord, GroupSummary, LogPlace, WalRecord } from './records.js';
+import {
+  type EntriesRecord,
+  type GroupSummary,
+  type LogPlace,
+  recordBytes,
+  type WalRecord,
+} from './records.js';
 
 /** Entries as they were read, without a gap, from `first` on. Those that a range stands for still count. */
 interface Kept {
@@ -21,6 +27,13 @@ interface Kept {
 interface Held {
   readonly segment: number;
   readonly kept: Kept | null;
+}
+
+/** What was ever written to a segment, be it needed or not. */
+interface WrittenSegment {
+  bytes: number;
+  /** Of each group, what of it is entries. */
+  readonly shares: Map<GroupId, { entryCount: number; bytes: number }>;
 }
 
 /** What one group has in the stream. Nothing is kept per entry, but what was read and not taken. */
@@ -44,10 +57,7 @@ export class GroupLogs {
   readonly #groups = new Map<GroupId, MutableGroupLog>();
   /** Entries that a segment holds for some group. */
   readonly #live = new Map<number, number>();
-  /** Entries that were ever written to a segment. */
-  readonly #written = new Map<number, number>();
-  #liveEntries = 0;
-  #writtenEntries = 0;
+  readonly #written = new Map<number, WrittenSegment>();
 
   get ids(): readonly GroupId[] {
     return [...this.#groups.keys()];
@@ -70,16 +80,32 @@ export class GroupLogs {
     return this.#live.get(segment) ?? 0;
   }
 
-  /** Entries, of all segments, that no log holds any more. */
-  get deadEntries(): number {
-    return this.#writtenEntries - this.#liveEntries;
+  /** Bytes of records that were ever written to a segment, without its checkpoint, which the next one has too. */
+  writtenBytes(segment: number): number {
+    return this.#written.get(segment)?.bytes ?? 0;
+  }
+
+  /**
+   * About how many of them each segment holds for some group: of one group in one segment, all entries count
+   * the same. Looks at every group.
+   */
+  liveBytes(): ReadonlyMap<number, number> {
+    const live = new Map<number, number>();
+    for (const [group, { held }] of this.#groups) {
+      for (const { first, last, value } of held.ranges) {
+        const share = this.#written.get(value.segment)?.shares.get(group);
+        assert(share !== undefined, 'what a segment holds was written to it');
+        const bytes = ((last - first + 1) * share.bytes) / share.entryCount;
+        live.set(value.segment, (live.get(value.segment) ?? 0) + bytes);
+      }
+    }
+    return live;
   }
 
   /** The segment is gone. */
   forgetSegment(segment: number): void {
     assert(this.liveEntries(segment) === 0, 'no log needs a segment that goes');
     this.#live.delete(segment);
-    this.#writtenEntries -= this.#written.get(segment) ?? 0;
     this.#written.delete(segment);
   }
 
@@ -116,6 +142,7 @@ export class GroupLogs {
     const problem = this.contradiction(record);
     assert(problem === null, `a record follows those before it: the group ${problem}`);
     const log = this.#groups.get(record.group) ?? this.#create(record.group);
+    this.#note(record, segment);
     switch (record.kind) {
       case 'group':
         Object.assign(log, record.summary);
@@ -182,12 +209,22 @@ export class GroupLogs {
     return entries;
   }
 
+  #note(record: WalRecord, segment: number): void {
+    if (record.kind === 'group') return;
+    const written = this.#written.get(segment) ?? { bytes: 0, shares: new Map() };
+    this.#written.set(segment, written);
+    const bytes = recordBytes(record);
+    written.bytes += bytes;
+    if (record.kind !== 'entries' && record.kind !== 'moved') return;
+    const share = written.shares.get(record.group) ?? { entryCount: 0, bytes: 0 };
+    written.shares.set(record.group, share);
+    share.entryCount += record.last.index - record.firstIndex + 1;
+    share.bytes += bytes;
+  }
+
   #hold(log: MutableGroupLog, record: EntriesRecord, segment: number): void {
     const first = Math.max(record.firstIndex, log.base.index + 1);
     const kept = log.isTaken ? null : keptWith(log, record, segment);
-    const count = record.last.index - record.firstIndex + 1;
-    this.#written.set(segment, (this.#written.get(segment) ?? 0) + count);
-    this.#writtenEntries += count;
     log.held.put(first, record.last.index, { segment, kept });
   }
 
@@ -196,7 +233,6 @@ export class GroupLogs {
       isSame: (a, b) => a.segment === b.segment && a.kept === b.kept,
       onChange: ({ segment }, difference) => {
         this.#live.set(segment, this.liveEntries(segment) + difference);
-        this.#liveEntries += difference;
       },
     });
     const log = { isTaken: false, state: null, base: NOWHERE, last: NOWHERE, held };

@@ -12,8 +12,11 @@ import { IDENTITY, SMALL, stillClock } from './wal-history.js';
 const { fresh, remove } = scratch();
 t.teardown(remove);
 
-// The lock is of the real file system; all else is in memory.
-const directory = fresh();
+/** Of each test its own. The lock is there; all else is in memory. */
+let directory = '';
+t.beforeEach(() => {
+  directory = fresh();
+});
 
 t.test('what is moved before a group asks for its log is still in it', async () => {
   const files = new CrashingFiles();
@@ -40,6 +43,54 @@ t.test('what is moved before a group asks for its log is still in it', async () 
   const last = await opened(disk);
   deepEqual(indexes((await last.engine.group('lagging').log.open()).entries), [1, 2, 3]);
   await last.engine.close();
+});
+
+t.test('a little that is dead has nothing written again', async () => {
+  const files = new CrashingFiles();
+  const { engine, group } = await opened(files);
+  const [large, small] = [await group('large'), await group('small')];
+  for (let index = 1; index <= 24; index += 1) {
+    await large.log.append(entries('large', index, 1, 3500));
+  }
+  const segments = (await segmentNumbers(files)).length;
+  // Many more than the large ones: they take less room than one of them.
+  for (let round = 0; round < 2; round += 1) {
+    await small.log.append(entries('small', 40 * round + 1, 40, 1));
+    await small.log.compact(40 * round + 40, 1);
+  }
+  await settled();
+  const numbers = await segmentNumbers(files);
+  equal(numbers[0], 1);
+  ok(numbers.length <= segments + 1, `${segments} segments became ${numbers.length}`);
+  await engine.close();
+});
+
+t.test('many small entries do not keep a few large dead ones', async () => {
+  const files = new CrashingFiles();
+  const { engine, group } = await opened(files);
+  const [lagging, busy] = [await group('lagging'), await group('busy')];
+  await lagging.log.append(entries('lagging', 1, 20, 1));
+  for (let index = 1; index <= 16; index += 1)
+    await busy.log.append(entries('busy', index, 1, 3500));
+  await busy.log.compact(16, 1);
+  // It is looked at with the next segment.
+  await busy.log.append(entries('busy', 17, 1, 7000));
+  await settled();
+  ok((await firstSegment(files)) > 1);
+  await engine.close();
+});
+
+t.test('one entry does not keep what is no entry', async () => {
+  const files = new CrashingFiles();
+  const { engine, group } = await opened(files);
+  const { log, state } = await group('a');
+  await log.append(entries('a', 1, 1, 30));
+  for (let term = 2; (await lastSegment(files)) < 8; term += 1) {
+    await state.save({ term, votedFor: 'n1' });
+  }
+  await settled();
+  ok((await firstSegment(files)) > 1);
+  await engine.close();
 });
 
 t.test(
@@ -159,9 +210,17 @@ function indexes(found: readonly Entry[]): readonly number[] {
   return found.map(({ index }) => index);
 }
 
-async function firstSegment(files: CrashingFiles): Promise<number> {
+async function segmentNumbers(files: CrashingFiles): Promise<readonly number[]> {
   const names = await files.list(`${directory}/log`);
-  return Number(names.find((name) => name.endsWith('.wal'))?.slice(0, 16));
+  return names.filter((name) => name.endsWith('.wal')).map((name) => Number(name.slice(0, 16)));
+}
+
+async function firstSegment(files: CrashingFiles): Promise<number> {
+  return Number((await segmentNumbers(files))[0]);
+}
+
+async function lastSegment(files: CrashingFiles): Promise<number> {
+  return Number((await segmentNumbers(files)).at(-1));
 }
 
 /** What was begun in the background is done: it never waits for more than the files in memory. */
