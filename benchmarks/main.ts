@@ -38,6 +38,10 @@ const benchmarks: Readonly<Record<string, (options: BenchmarkOptions) => Promise
     await walRecovery();
     await walGroups();
   },
+  'wal-starts': async () => {
+    await walRecovery();
+    await walGroups();
+  },
   'wal-busy-pool': ({ seconds }) => walBusyPool(seconds),
 };
 
