@@ -4,7 +4,7 @@ import { ThreadService } from '../../storage/wal/thread-service.js';
 import { type StartThread, threadOptions } from '../../storage/wal/thread-writer.js';
 
 /** What becomes of a write, and of all that follow. */
-export type WriteFault = 'hangs' | 'fails' | 'ends the thread';
+export type WriteFault = 'hangs' | 'fails' | 'ends the thread' | 'is never durable';
 
 /**
  * The thread that writes, on a disk that does what it should for `writes` writes, and has a fault then, of
@@ -31,10 +31,18 @@ if (workerData?.fault !== undefined) {
     parentPort?.postMessage('fault');
     return failedWrite(workerData.fault);
   };
-  new ThreadService({ ...fs, writeSync }, workerData).run();
+  if (workerData.fault === 'is never durable') {
+    // Neither by a flag, which this system does not have, nor by a sync.
+    const fdatasyncSync = (): never => {
+      throw Object.assign(new Error('EINVAL: invalid argument, fdatasync'), { code: 'EINVAL' });
+    };
+    new ThreadService({ ...fs, fdatasyncSync }, { ...workerData, flag: 0 }).run();
+  } else {
+    new ThreadService({ ...fs, writeSync }, workerData).run();
+  }
 }
 
-function failedWrite(fault: WriteFault): number {
+function failedWrite(fault: Exclude<WriteFault, 'is never durable'>): number {
   switch (fault) {
     case 'hangs':
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);

@@ -1,9 +1,9 @@
 /** What an engine does beside what it is asked for: it gives up segments, and ends all of it with a close. */
-import { deepEqual, equal, ok, rejects } from 'node:assert/strict';
+import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict';
 import t from 'tap';
 import { type Entry, packEntries } from '../../lib/base/index.js';
-import type { FileLayer, GroupStorage, StorageEngine } from '../../lib/interfaces/index.js';
-import { silentLogger } from '../../lib/observe/index.js';
+import type { FileLayer, GroupStorage, Logger, StorageEngine } from '../../lib/interfaces/index.js';
+import { CapturingLogger, silentLogger } from '../../lib/observe/index.js';
 import { walStorage } from '../../storage/wal/index.js';
 import { CrashingFiles } from './crashing-files.js';
 import { scratch } from './scratch.js';
@@ -93,6 +93,125 @@ t.test('one entry does not keep what is no entry', async () => {
   await engine.close();
 });
 
+t.test('many groups that lag do not keep the segments of one that goes on', async () => {
+  const files = new CrashingFiles();
+  const { engine, group } = await opened(files);
+  const names = Array.from({ length: 40 }, (_, i) => `lagging${i}`);
+  for (const name of names) await (await group(name)).log.append(entries(name, 1, 1, 3));
+  const busy = await group('busy');
+  const segments = async (): Promise<number> =>
+    (await files.list(`${directory}/log`)).filter((name) => name.endsWith('.wal')).length;
+  for (let index = 1; index <= 100; index += 1) {
+    await busy.log.append(entries('busy', index, 1, 3500));
+    await busy.log.compact(index, 1);
+    await settled();
+    ok((await segments()) < 20, `after ${index} appends there are ${await segments()}`);
+  }
+  await engine.close();
+  const next = await opened(files);
+  for (const name of names) {
+    deepEqual(indexes((await next.engine.group(name).log.open()).entries), [1]);
+  }
+  await next.engine.close();
+});
+
+t.test(
+  'a segment that cannot be read while entries are moved out of it stays, and the log goes on (fault B11)',
+  async () => {
+    for (const failure of ['fails', 'is damaged'] as const) {
+      const files = new CrashingFiles();
+      let isFaulty = false;
+      const { layer } = watched(files, (path, what) => {
+        const isFirst = path.endsWith('0000000000000001.wal');
+        if (isFaulty && isFirst && what === 'read') throw new Error('EIO: i/o error, read');
+      });
+      const logger = new CapturingLogger();
+      const { engine, group } = await opened(layer, logger);
+      const [lagging, busy] = [await group('lagging'), await group('busy')];
+      await lagging.log.append(entries('lagging', 1, 2, 30));
+      if (failure === 'fails') isFaulty = true;
+      else await flip(files, `${directory}/log/0000000000000001.wal`, 300);
+      for (let index = 1; index <= 16; index += 1) {
+        await busy.log.append(entries('busy', index, 1, 3500));
+      }
+      await busy.log.compact(16, 1);
+      // It is looked at with the next segment.
+      await busy.log.append(entries('busy', 17, 1, 7000));
+      await settled();
+      equal(await firstSegment(files), 1, 'nothing that it holds is anywhere else');
+      const lines = logger.lines.filter(({ level }) => level === 'error');
+      equal(lines.length, 1);
+      equal(lines[0]?.fields['event'], 'storage.compactionFailed');
+      match(String(lines[0]?.fields['error']), /0000000000000001\.wal/);
+      await busy.log.append(entries('busy', 18, 3, 3500));
+      await engine.close();
+
+      isFaulty = false;
+      if (failure === 'is damaged') {
+        await rejects(opened(files), { code: 'ERR_CORRUPT', message: /0000000000000001\.wal at / });
+        continue;
+      }
+      const next = await opened(files);
+      deepEqual(indexes((await next.engine.group('lagging').log.open()).entries), [1, 2]);
+      deepEqual(indexes((await next.engine.group('busy').log.open()).entries), [17, 18, 19, 20]);
+      await next.engine.close();
+    }
+  },
+);
+
+t.test(
+  'a segment that cannot be prepared, on a full disk, is made when it is needed or the log ends (faults B9, B32)',
+  async () => {
+    for (const isFreed of [true, false]) {
+      const files = new CrashingFiles();
+      let isFull = false;
+      const { layer } = watched(files, (path, what) => {
+        const isNew = /spare-\d+\.tmp$/.test(path) && what === 'fill';
+        if (isFull && isNew) throw new Error('ENOSPC: no space left on device, write');
+      });
+      const logger = new CapturingLogger();
+      const { engine, group } = await opened(layer, logger);
+      const { log, state } = await group('a');
+      isFull = true;
+      let done = 0;
+      const append = async (): Promise<void> => {
+        await log.append(entries('a', done + 1, 1, 3000));
+        done += 1;
+      };
+      const warned = (): boolean =>
+        logger.lines.some(({ fields }) => fields['event'] === 'storage.spareFailed');
+      while (!warned()) {
+        await append();
+        await settled();
+      }
+      deepEqual(await files.list(`${directory}/log`), ['0000000000000001.wal']);
+      if (isFreed) {
+        isFull = false;
+        while (done < 8) await append();
+      } else {
+        const failure = { code: 'ERR_STORAGE', message: /ENOSPC/ };
+        await rejects(async () => {
+          while (done < 8) await append();
+        }, failure);
+        await rejects(state.save({ term: 2, votedFor: null }), failure);
+      }
+      await engine.close();
+
+      const next = await opened(files);
+      const found = next.engine.group('a');
+      const stored = indexes((await found.log.open()).entries);
+      deepEqual(
+        stored,
+        Array.from({ length: done }, (_, i) => i + 1),
+        'what was acknowledged',
+      );
+      equal(await found.state.load(), null);
+      await found.log.append(entries('a', done + 1, 1, 30_000));
+      await next.engine.close();
+    }
+  },
+);
+
 t.test(
   'a write that comes while the engine closes is refused, and leaves nothing behind',
   async () => {
@@ -147,12 +266,15 @@ t.test('an open that fails lets the next one in, whatever else fails then', asyn
   await engine.close();
 });
 
-async function opened(files: FileLayer): Promise<{
+async function opened(
+  files: FileLayer,
+  logger: Logger = silentLogger,
+): Promise<{
   readonly engine: StorageEngine;
   readonly group: (id: string) => Promise<GroupStorage>;
 }> {
   const engine = walStorage(directory, { ...SMALL, files });
-  await engine.open({ clock: stillClock(), logger: silentLogger });
+  await engine.open({ clock: stillClock(), logger });
   await engine.initialise(IDENTITY);
   const group = async (id: string): Promise<GroupStorage> => {
     const storage = engine.group(id);
@@ -165,7 +287,7 @@ async function opened(files: FileLayer): Promise<{
 /** The same files, with a look at what is done with each, and which are open. */
 function watched(
   files: CrashingFiles,
-  onCall: (path: string, what: 'open' | 'write' | 'close') => void,
+  onCall: (path: string, what: 'open' | 'read' | 'fill' | 'write' | 'close') => void,
 ): { readonly layer: FileLayer; readonly openPaths: () => readonly string[] } {
   const open = new Set<{ readonly path: string }>();
   const layer: FileLayer = {
@@ -182,6 +304,14 @@ function watched(
       open.add(opening);
       return {
         ...file,
+        async read(offset, length) {
+          onCall(path, 'read');
+          return file.read(offset, length);
+        },
+        async write(offset, bytes) {
+          onCall(path, 'fill');
+          await file.write(offset, bytes);
+        },
         async writeDurably(offset, bytes) {
           onCall(path, 'write');
           await file.writeDurably(offset, bytes);
@@ -208,6 +338,15 @@ function entries(group: string, first: number, count: number, payloadBytes: numb
 
 function indexes(found: readonly Entry[]): readonly number[] {
   return found.map(({ index }) => index);
+}
+
+/** Turns a bit of what is stored. */
+async function flip(files: CrashingFiles, path: string, offset: number): Promise<void> {
+  const file = await files.open(path, { create: false });
+  const [byte = 0] = await file.read(offset, 1);
+  await file.write(offset, Uint8Array.of(byte ^ 1));
+  await file.sync();
+  await file.close();
 }
 
 async function segmentNumbers(files: CrashingFiles): Promise<readonly number[]> {

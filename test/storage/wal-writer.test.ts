@@ -234,6 +234,23 @@ t.test('the thread syncs each write that no flag makes durable (fault B2)', asyn
   t.same(told, [`open ${O_RDWR}`, 'sync', 'close'], 'where neither works, nothing is begun');
 });
 
+t.test(
+  'where nothing makes a write durable a start fails, and promises nothing (fault B2)',
+  async (t) => {
+    const failure = { code: 'ERR_STORAGE', message: /EINVAL/ };
+    const byThread = fresh();
+    await rejects(opened(byThread, {}, faultyWriter('is never durable', 0)), failure);
+
+    const path = zeros(4096);
+    const probe = await open(path);
+    t.capture(Object.getPrototypeOf(probe), 'datasync', async () => {
+      throw new Error('EINVAL: invalid argument, fdatasync');
+    });
+    await rejects(openNodeFile(path, { create: false, durable: true }, 0), /EINVAL/);
+    await probe.close();
+  },
+);
+
 t.test('a write is done when all of it is, however little the system takes at once', async () => {
   const path = zeros(4096);
   const writeSync = (fd: number, bytes: Uint8Array, at: number, length: number, offset: number) =>
