@@ -43,7 +43,7 @@ export async function recoverStream(options: RecoveryOptions): Promise<Recovered
   progress.finish();
   await remove(options, reading.unneeded);
   const { groups, position, tail, lastBatch } = reading;
-  if (tail === null || lastBatch === null) return { groups, position: NOWHERE, sizeBytes: 0 };
+  if (tail === null || lastBatch === null) return { groups, position, sizeBytes: 0 };
   await settle(options, tail, lastBatch);
   return { groups, position, sizeBytes: tail.sizeBytes };
 }
@@ -124,5 +124,3 @@ async function remove(
   for (const sequence of sequences) await files.remove(join(folder, segmentName(sequence)));
   await files.syncFolder(folder);
 }
-
-const NOWHERE: StreamPosition = { segment: 0, offset: 0, batchNumber: 0, chain: 0 };

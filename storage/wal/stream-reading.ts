@@ -175,6 +175,9 @@ export class StreamReading {
     }
     const batchNumber = head.firstBatchNumber - 1;
     const { chain } = head;
+    // The batch that the mark names is in it, or after it.
+    const isLate = sequence <= mark.segment && batchNumber >= mark.batchNumber;
+    if (isLate) throw corrupt(path, 'the segment is another one');
     const isNext = batchNumber === this.#position.batchNumber && chain === this.#position.chain;
     if (!isNext && sequence > mark.firstSegment) {
       throw corrupt(path, 'the segment does not continue the one before it');

@@ -7,6 +7,7 @@ import type { OpenFile } from '../../lib/interfaces/index.js';
 import { storageContext } from '../../lib/testing/index.js';
 import { levelStorage } from '../../storage/level/index.js';
 import { walStorage } from '../../storage/wal/index.js';
+import { decodeHead } from '../../storage/wal/segment-head.js';
 import { CrashingFiles } from './crashing-files.js';
 import { type Image, ImageFiles } from './disk-image.js';
 import { scratch } from './scratch.js';
@@ -133,6 +134,50 @@ t.test(
       match((await refusal(files)).message, /contradict/, name);
       deepEqual(await Promise.all(paths.map((path) => files.read(path))), before);
     }
+  },
+);
+
+t.test('a segment of a copy of the directory that went another way is refused', async () => {
+  const payloadBytes = 3000;
+  const append = { kind: 'append', group: 'a', term: 1, count: 1, payloadBytes } as const;
+  const files = new CrashingFiles();
+  const { engine } = await openHistory(directory, { files });
+  for (let first = 1; first <= 2; first += 1) await performCall(engine, { ...append, first });
+  await engine.close();
+  const [own, copy] = [files.afterPowerCut('all'), files.afterPowerCut('all')];
+  // Both go on to the third segment, the copy with more batches before it.
+  for (const [disk, saves] of [
+    [own, 0],
+    [copy, 20],
+  ] as const) {
+    const { engine: next } = await openHistory(directory, { files: disk });
+    for (let term = 1; term <= saves; term += 1) {
+      await performCall(next, { kind: 'save', group: 'b', term });
+    }
+    for (let first = 3; first <= 5; first += 1) await performCall(next, { ...append, first });
+    await performCall(next, { kind: 'reset', group: 'a', index: 5, term: 1 });
+    await next.close();
+    const names = await disk.list(`${directory}/log`);
+    deepEqual(
+      names.filter((name) => name.endsWith('.wal')),
+      ['0000000000000003.wal'],
+    );
+  }
+  const path = `${directory}/log/0000000000000003.wal`;
+  const foreign = await copy.read(path);
+  own.damage(path, () => foreign ?? new Uint8Array(0));
+  match((await refusal(own)).message, /0000000000000003\.wal: the segment is another one/);
+});
+
+t.test(
+  'a new log begins with its nonce, so that it has no chain in common with another',
+  async () => {
+    const files = new CrashingFiles();
+    const { engine } = await openHistory(directory, { files, nonce: 7 });
+    await engine.close();
+    const path = `${directory}/log/0000000000000001.wal`;
+    const bytes = await files.read(path);
+    equal(decodeHead(path, bytes ?? new Uint8Array(0))?.chain, 7);
   },
 );
 
