@@ -10,9 +10,9 @@ import type { SnapshotDraft } from '../../lib/interfaces/index.js';
 import { checksum } from './checksum.js';
 
 /*
- * Layout 2 of a snapshot file, integers little-endian:
+ * Layout 3 of a snapshot file, integers little-endian:
  *
- *   header: "QRTS" · u8 layout (2) · u8 group length · u8 algorithm length · u8 0 ·
+ *   header: "QRTS" · u8 layout (3) · u8 group length · u8 algorithm length · u8 0 ·
  *           u32 configuration length · u64 index · u64 term · u64 log time ·
  *           group, algorithm, configuration · u32 CRC-32 of all before
  *   chunks: u32 CRC-32 · what is stored for 65,536 bytes of content; for less in the last one
@@ -20,12 +20,12 @@ import { checksum } from './checksum.js';
  *   footer: "QRTE" · u64 content length · u32 CRC-32 of the content · u32 CRC-32 of the table ·
  *           u32 CRC-32 of header CRC and footer
  *
- * The CRC of a chunk is of its stored bytes, and begins with the chunk's number, so that two chunks
- * cannot change places. A chunk that is stored in as many bytes as it holds is stored as it is.
+ * The CRC of a chunk is of its stored bytes, and begins with the CRC of the header and the chunk's number: so
+ * two chunks cannot change places, and what is left on the disk of an older snapshot is none of this one. A chunk that is stored in as many bytes as it holds is stored as it is.
  */
 const HEADER_MAGIC = encodeUtf8('QRTS');
 const FOOTER_MAGIC = encodeUtf8('QRTE');
-const LAYOUT = 2;
+const LAYOUT = 3;
 const LENGTH_BYTES = 4;
 
 /** Every chunk is stored behind a CRC of so many bytes. */
@@ -125,19 +125,27 @@ export function decodeHeader(bytes: Uint8Array): SnapshotHeader | null {
   return { group, algorithm, draft, headerBytes, headerCrc };
 }
 
+/** A chunk of a snapshot. */
+export interface ChunkPlace {
+  /** Of the snapshot's header. */
+  readonly headerCrc: number;
+  /** From 0 on. */
+  readonly number: number;
+}
+
 /** The CRC that a chunk is stored behind, with its stored bytes. */
-export function encodeChunk(number: number, stored: Uint8Array): Uint8Array {
+export function encodeChunk(place: ChunkPlace, stored: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(CRC_BYTES + stored.length);
-  viewOf(bytes).setUint32(0, chunkCrc(number, stored), true);
+  viewOf(bytes).setUint32(0, chunkCrc(place, stored), true);
   bytes.set(stored, CRC_BYTES);
   return bytes;
 }
 
 /** The stored bytes of a chunk; null when they are damaged. */
-export function decodeChunk(number: number, bytes: Uint8Array): Uint8Array | null {
+export function decodeChunk(place: ChunkPlace, bytes: Uint8Array): Uint8Array | null {
   if (bytes.length < CRC_BYTES) return null;
   const stored = bytes.subarray(CRC_BYTES);
-  return viewOf(bytes).getUint32(0, true) === chunkCrc(number, stored) ? stored : null;
+  return viewOf(bytes).getUint32(0, true) === chunkCrc(place, stored) ? stored : null;
 }
 
 /** Table and footer, as they end a file. `lengths` are of the stored chunks. */
@@ -185,8 +193,8 @@ export function tableBytes(sizeBytes: number): number {
   return Math.ceil(sizeBytes / CHUNK_BYTES) * LENGTH_BYTES;
 }
 
-function chunkCrc(number: number, stored: Uint8Array): number {
-  return checksum(stored, checksum(new ByteWriter(8).u64(number).finish()));
+function chunkCrc({ headerCrc, number }: ChunkPlace, stored: Uint8Array): number {
+  return checksum(stored, checksum(new ByteWriter(8).u64(number).finish(), headerCrc));
 }
 
 function viewOf(bytes: Uint8Array): DataView {

@@ -35,6 +35,7 @@ interface Found {
   readonly description: SnapshotDescription;
   readonly compression: Compression;
   readonly contentCrc: number;
+  readonly headerCrc: number;
   /** Where each stored chunk begins, and where the last one ends. */
   readonly offsets: readonly number[];
 }
@@ -97,14 +98,14 @@ export class SnapshotFileReader implements SnapshotReader {
 
   /** The content of the chunks in [first, end), by one read of the file. */
   async #chunks(first: number, end: number): Promise<readonly Uint8Array[]> {
-    const { compression, offsets } = this.#found;
+    const { compression, offsets, headerCrc } = this.#found;
     const from = at(offsets, first);
     const region = await this.#stored(from, at(offsets, end) - from);
     const contents: Uint8Array[] = [];
     for (let number = first; number < end; number += 1) {
       const length = Math.min(CHUNK_BYTES, this.description.sizeBytes - number * CHUNK_BYTES);
       const packed = region.subarray(at(offsets, number) - from, at(offsets, number + 1) - from);
-      const stored = decodeChunk(number, packed);
+      const stored = decodeChunk({ headerCrc, number }, packed);
       const content = stored === null ? null : await compression.unpack(stored, length);
       if (content === null) throw corrupt(this.#path, `chunk ${number} of the snapshot is damaged`);
       contents.push(content);
@@ -158,7 +159,9 @@ async function describe(place: SnapshotPlace, file: OpenFile): Promise<Found> {
   if (footer === null) throw corrupt(path, 'the end of the snapshot is damaged');
   const { sizeBytes, contentCrc } = footer;
   const offsets = await readTable(path, file, header, footer, fileBytes);
-  return { description: { ...header.draft, id, sizeBytes }, compression, contentCrc, offsets };
+  const { headerCrc } = header;
+  const description = { ...header.draft, id, sizeBytes };
+  return { description, compression, contentCrc, headerCrc, offsets };
 }
 
 /** The header that a snapshot file begins with; ERR_CORRUPT where it is none. */

@@ -145,7 +145,8 @@ export class SnapshotFileWriter implements SnapshotWriter {
 
   async #writeChunk(content: Uint8Array): Promise<void> {
     const packed = await this.#storage.compression.pack(content);
-    const chunk = encodeChunk(this.#lengths.length, packed);
+    const place = { headerCrc: this.#headerCrc, number: this.#lengths.length };
+    const chunk = encodeChunk(place, packed);
     await this.#file.write(this.#offset, chunk);
     this.#offset += chunk.length;
     this.#lengths.push(packed.length);

@@ -311,6 +311,32 @@ t.test('two chunks of a snapshot that changed places are damage', async () => {
   await rejects(readAll(snapshots(files), id), { code: 'ERR_CORRUPT' });
 });
 
+t.test('a chunk that is left of another snapshot is damage', async () => {
+  const content = (value: number) => new Uint8Array(3 * 65_536).fill(value);
+  for (const [index, isSeenAtRead] of [
+    [2, true],
+    // Alike in all that its header says: the checksum of the whole content tells.
+    [1, false],
+  ] as const) {
+    const files = new CrashingFiles();
+    const own = await written(snapshots(files), 1, content(1));
+    const other = await written(snapshots(files), index, content(2));
+    const bytes = (await files.read(`/snapshots/${other}.snap`))!;
+    files.damage(`/snapshots/${own}.snap`, (stored) => {
+      const start = stored.length - 24 - 12 - 2 * 65_540;
+      stored.set(bytes.subarray(start, start + 65_540), start);
+      return stored;
+    });
+    deepEqual(
+      (await snapshots(files).list()).map(({ id }) => id),
+      [other],
+    );
+    const reading = readAll(snapshots(files), own);
+    if (isSeenAtRead) await rejects(reading, { code: 'ERR_CORRUPT', message: /chunk 1 / });
+    else await reading;
+  }
+});
+
 t.test('a full disk aborts the snapshot and leaves the storage usable (schedule F5)', async () => {
   const files = new CrashingFiles();
   const storage = snapshots(files);
