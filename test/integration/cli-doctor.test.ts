@@ -95,6 +95,14 @@ test('the only voter, damaged: what is good is saved, and restored from', async 
   );
 
   const out = join(folder, 'out');
+  const written = join(folder, 'saved');
+  const words = await doctor(directory, ['--salvage', written]);
+  const page = readFileSync('docs/operations.md', 'utf8').split(
+    '## A directory that is damaged',
+  )[1];
+  const [, shown = ''] = /```text\n(.*?)```/s.exec(page ?? '') ?? [];
+  const actual = words.stdout.replaceAll(written, '/srv/saved');
+  t.equal(shape(actual.replaceAll(directory, '/srv/data/n1')), shape(shown));
   const salvaged = await doctor(directory, ['--salvage', out, '--json']);
   t.match(salvaged, { code: 1, stderr: '' });
   const { salvage, advice } = JSON.parse(salvaged.stdout);
@@ -156,6 +164,14 @@ test('a level directory is looked into as well', async (t) => {
   rmSync(join(directory, 'log', 'CURRENT'));
   t.match(await doctor(directory), { code: 1, stdout: /\n {2}DAMAGE log: .*\n.*NOT IN ORDER/s });
 });
+
+/** What the same directory would show on another day, in another place. */
+function shape(text: string): string {
+  return text
+    .replaceAll(/keep \S+ as/g, 'keep DIR as')
+    .replaceAll(/\b[0-9a-f]{16}\b/g, 'ID')
+    .replaceAll(/\d+ bytes|up to \d+|at \d+/g, 'N');
+}
 
 function doctor(directory: string, more: readonly string[] = []): Promise<Ended> {
   return run(KVCTL, ['doctor', '--data-dir', directory, ...more]);
