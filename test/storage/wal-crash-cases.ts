@@ -60,7 +60,7 @@ function* cuts(run: Run): Generator<Case> {
       yield* atBytes(disk, event, { row: bytes[subject], what, expectation: given });
     }
     if (event.kind === 'write' && event.isDurable) {
-      yield* outOfOrder(disk, event, { what, expectation });
+      yield* outOfOrder(disk, event, { what, expectation: { ...expectation, goesOn: true } });
     }
     disk.apply(event);
   }
