@@ -25,6 +25,7 @@ import { runHistory } from './wal-run.js';
 
 const { fresh, remove } = scratch();
 t.teardown(remove);
+t.setTimeout(120_000);
 
 const directory = fresh();
 const steps = [...HISTORY, ...FURTHER];
