@@ -30,7 +30,8 @@ const DEFAULT_BATCH_BYTES = 4 * 1024 * 1024;
 export interface WalStorageOptions {
   /**
    * Size of a file of the log, a multiple of 4,096 from 8,192 on. The first ones are smaller. A write
-   * that is longer gets a file of its own. Default 64 MiB.
+   * that is longer gets a file of its own, and with very many groups a file is four times as long as what
+   * it repeats of them at its beginning (about 60 bytes of each). Default 64 MiB.
    */
   readonly segmentBytes?: number | undefined;
   /**

@@ -14,6 +14,9 @@ import type { Stamps } from './stamps.js';
 /** The first segment is small, and each one twice the one before, up to `segmentBytes`. */
 const FIRST_SEGMENT_BYTES = 1024 * 1024;
 
+/** With very many groups a segment is longer than it was asked for: so many times as its checkpoint. */
+const MIN_CHECKPOINTS = 4;
+
 export interface WalStreamOptions {
   readonly clock: Clock;
   readonly stamps: Stamps;
@@ -64,6 +67,8 @@ export class WalStream {
   #firstSegment: number;
   #position: StreamPosition;
   #sizeBytes: number;
+  /** Of the last segment, with its head; 0 until one is begun. */
+  #checkpointBytes = 0;
   #writeCount = 0;
   #isClosed = false;
 
@@ -90,7 +95,8 @@ export class WalStream {
   /** What a spare is made for. */
   get nextSegmentBytes(): number {
     const { segmentBytes } = this.#options;
-    return Math.min(segmentBytes, Math.max(FIRST_SEGMENT_BYTES, 2 * this.#sizeBytes));
+    const wantedBytes = Math.min(segmentBytes, Math.max(FIRST_SEGMENT_BYTES, 2 * this.#sizeBytes));
+    return Math.max(wantedBytes, inBlocks(MIN_CHECKPOINTS * this.#checkpointBytes));
   }
 
   /** Opens the segment that is written to, and makes the first one. Called once, before anything else. */
@@ -197,8 +203,9 @@ export class WalStream {
     const checkpoint = groups.checkpoint();
     const checkpointEnd = batchEnd(HEAD_BYTES, contentBytes(checkpoint));
     const neededBytes = batchEnd(batchStart(checkpointEnd), Math.max(length, 1));
-    const blocks = Math.ceil(Math.max(neededBytes, this.nextSegmentBytes) / BLOCK_BYTES);
-    const sizeBytes = await segments.create(sequence, blocks * BLOCK_BYTES);
+    this.#checkpointBytes = checkpointEnd;
+    const wantedBytes = Math.max(inBlocks(neededBytes), this.nextSegmentBytes);
+    const sizeBytes = await segments.create(sequence, wantedBytes);
     const head = { nonce, sequence, sizeBytes, firstBatchNumber: batchNumber + 1, chain };
     const place = { segment: sequence, offset: HEAD_BYTES, batchNumber, chain };
     const { bytes, end } = this.#stamped(checkpoint, place);
@@ -238,4 +245,8 @@ export class WalStream {
     const { mark, nonce } = this.#options;
     mark.moved({ ...this.#position, nonce, firstSegment: this.#firstSegment });
   }
+}
+
+function inBlocks(bytes: number): number {
+  return Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
 }

@@ -213,6 +213,24 @@ t.test(
 );
 
 t.test(
+  'a segment is several times as long as its checkpoint, however many groups there are',
+  async () => {
+    const files = new CrashingFiles();
+    const { engine } = await opened(files);
+    const ids = Array.from({ length: 200 }, (_, i) => `group${i}`);
+    await Promise.all(ids.map((id) => engine.group(id).state.save({ term: 1, votedFor: 'n1' })));
+    const before = await lastSegment(files);
+    const { log } = engine.group('group7');
+    await log.open();
+    for (let index = 1; index <= 40; index += 1)
+      await log.append(entries('group7', index, 1, 3000));
+    const segments = (await lastSegment(files)) - before;
+    ok(segments < 8, `${segments} segments for 40 writes`);
+    await engine.close();
+  },
+);
+
+t.test(
   'a write that comes while the engine closes is refused, and leaves nothing behind',
   async () => {
     const files = new CrashingFiles();
