@@ -158,7 +158,10 @@ t.test(
     await until(() => !back.status().lacksState && isWhole(back, leader));
     t.equal(await countOf(back), 300);
     await back.close();
-    t.same((await examineDirectory(cluster.path(lost.id))).damagedSnapshots, []);
+    // A damaged one that reaches further than the leader's may stay for a while.
+    const { damage, snapshots } = await examineDirectory(cluster.path(lost.id));
+    t.same(damage, []);
+    t.ok(snapshots.some(({ index }) => index !== null));
     await cluster.close();
   },
 );
