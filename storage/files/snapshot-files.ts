@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { QuorateError } from '../../lib/base/index.js';
 import type {
   FileLayer,
@@ -23,7 +23,7 @@ export interface SnapshotFilesOptions {
   readonly files: FileLayer;
   readonly logger: Logger;
   readonly health: Health;
-  /** Absolute. Created with the first snapshot. */
+  /** Absolute, in the group's folder, in that of all groups. Created with the first snapshot. */
   readonly folder: string;
   readonly group: string;
   /** Of snapshots to come. Default 'none'. */
@@ -42,6 +42,8 @@ export class SnapshotFiles implements SnapshotStorage {
   readonly #damaged = new Set<string>();
   /** Whether the names that an earlier process left are known to last. */
   #isFolderSynced = false;
+  /** Whether the folder and those that it is in are known to last. */
+  #isFolderMade = false;
   #isClosed = false;
 
   constructor(options: SnapshotFilesOptions) {
@@ -52,6 +54,7 @@ export class SnapshotFiles implements SnapshotStorage {
     const id = snapshotIdStart(draft) + randomBytes(8).toString('hex');
     return this.#attempt(async () => {
       const place = this.#place(id);
+      await this.#makeFolder();
       const writer = await SnapshotFileWriter.create(place, draft, {
         compression: checkCompression(this.#options.compression ?? 'none'),
         attempt: (call) => this.#attempt(call),
@@ -109,6 +112,20 @@ export class SnapshotFiles implements SnapshotStorage {
     await this.#options.health.idle();
     const endings = await Promise.allSettled([...this.#writers].map((writer) => writer.abort()));
     for (const ending of endings) if (ending.status === 'rejected') throw ending.reason;
+  }
+
+  /**
+   * A process can end between making a folder and syncing the one that it is in. Its successor finds it, and
+   * must not store in it what a power cut takes away with it.
+   */
+  async #makeFolder(): Promise<void> {
+    if (this.#isFolderMade) return;
+    const { files, folder } = this.#options;
+    await files.makeFolder(folder);
+    const group = dirname(folder);
+    const groups = dirname(group);
+    for (const parent of [group, groups, dirname(groups)]) await files.syncFolder(parent);
+    this.#isFolderMade = true;
   }
 
   /**

@@ -294,6 +294,24 @@ t.test('a snapshot that a killed process left without a sync lasts once it is li
   equal(found, 2);
 });
 
+t.test('the folders of a snapshot last, whoever made them', async () => {
+  const synced: string[] = [];
+  class NotedFiles extends CrashingFiles {
+    override async syncFolder(path: string): Promise<void> {
+      synced.push(path);
+      await super.syncFolder(path);
+    }
+  }
+  // They are there: an earlier process made them, and was killed before it could sync the last one.
+  const storage = snapshots(new NotedFiles(), { folder: '/data/groups/g/snapshots' });
+  const writer = await storage.create(draft(1));
+  const folders = ['/data/groups/g', '/data/groups', '/data'];
+  deepEqual(synced, folders);
+  await writer.commit();
+  await (await storage.create(draft(1))).abort();
+  deepEqual(synced, [...folders, '/data/groups/g/snapshots']);
+});
+
 t.test('two chunks of a snapshot that changed places are damage', async () => {
   const files = new CrashingFiles();
   const content = new Uint8Array(3 * 65_536).map((_, i) => Math.floor(i / 65_536));
@@ -417,15 +435,15 @@ async function loaded(file: TwinFile): Promise<HardState | null> {
 
 function snapshots(
   files: CrashingFiles,
-  options: Pick<Partial<SnapshotFilesOptions>, 'logger' | 'compression'> = {},
+  options: Pick<Partial<SnapshotFilesOptions>, 'logger' | 'compression' | 'folder'> = {},
 ): SnapshotFiles {
-  const { logger = new CapturingLogger(), compression } = options;
+  const { logger = new CapturingLogger(), compression, folder = '/snapshots' } = options;
   const health = new Health();
   return new SnapshotFiles({
     files,
     logger,
     health,
-    folder: '/snapshots',
+    folder,
     group: 'g',
     compression,
   });
