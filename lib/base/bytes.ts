@@ -46,6 +46,17 @@ export function encodeUtf8(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
+/** How many bytes `encodeUtf8` gives. */
+export function utf8Length(text: string): number {
+  let bytes = 0;
+  for (let i = 0; i < text.length; i += 1) {
+    const unit = text.charCodeAt(i);
+    const isHalfOfPair = unit >= 0xd800 && unit < 0xe000;
+    bytes += unit < 0x80 ? 1 : unit < 0x800 || isHalfOfPair ? 2 : 3;
+  }
+  return bytes;
+}
+
 /** Text of UTF-8 `bytes`; anything that is not UTF-8 is ERR_ENCODING, never a replacement character. */
 export function decodeUtf8(bytes: Uint8Array): string {
   try {

@@ -77,9 +77,9 @@ export class ByteWriter {
   readonly #bytes: Uint8Array;
   #offset = 0;
 
-  /** `length` is the exact size of what will be written. */
-  constructor(length: number) {
-    this.#bytes = new Uint8Array(length);
+  /** The exact size of what will be written, or memory of that size. */
+  constructor(target: number | Uint8Array) {
+    this.#bytes = typeof target === 'number' ? new Uint8Array(target) : target;
   }
 
   u8(value: number): this {
@@ -109,6 +109,13 @@ export class ByteWriter {
 
   bytes(value: Uint8Array): this {
     this.#bytes.set(value, this.#advance(value.length));
+    return this;
+  }
+
+  /** Text of characters that are one byte each, as names are. */
+  ascii(text: string): this {
+    const start = this.#advance(text.length);
+    for (let i = 0; i < text.length; i += 1) this.#bytes[start + i] = text.charCodeAt(i);
     return this;
   }
 

@@ -10,6 +10,7 @@ import {
   type LogIndex,
   type Term,
   unreachable,
+  utf8Length,
 } from '../../lib/base/index.js';
 import type { HardState } from '../../lib/interfaces/index.js';
 import { checksum } from '../files/index.js';
@@ -99,26 +100,15 @@ export function encodeRecords(
 
 /** Writes all but the CRC; gives where the record ends. */
 function encodeRecord(target: Uint8Array, offset: number, record: WalRecord): number {
-  const group = encodeUtf8(record.group);
-  const body = encodeBody(record);
-  const length = recordBytes(record);
-  const start = new ByteWriter(HEADER_BYTES - 4 + group.length + body.length)
-    .u32(length - HEADER_BYTES)
+  const end = offset + recordBytes(record);
+  const writer = new ByteWriter(target.subarray(offset + 4, end))
+    .u32(end - offset - HEADER_BYTES)
     .u8(1 + KINDS.indexOf(record.kind))
-    .u8(group.length)
+    .u8(record.group.length)
     .u16(0)
-    .bytes(group)
-    .bytes(body)
-    .finish();
-  target.set(start, offset + 4);
-  let end = offset + 4 + start.length;
-  if (record.kind === 'entries' || record.kind === 'moved') {
-    for (const region of record.packed) {
-      target.set(region, end);
-      end += region.length;
-    }
-  }
-  assert(end === offset + length, 'a record takes as many bytes as it says');
+    .ascii(record.group);
+  writeBody(writer, record);
+  writer.finish();
   return end;
 }
 
@@ -179,25 +169,31 @@ function bodyBytes(record: WalRecord): number {
   }
 }
 
-/** Without the entries, which are not copied twice. */
-function encodeBody(record: WalRecord): Uint8Array {
+function writeBody(writer: ByteWriter, record: WalRecord): void {
   switch (record.kind) {
     case 'entries':
     case 'moved':
-      return new ByteWriter(ENTRIES_BYTES)
-        .u64(record.firstIndex)
-        .u64(record.last.index)
-        .u64(record.last.term)
-        .finish();
-    case 'group':
-      return encodeSummary(record.summary);
+      writer.u64(record.firstIndex);
+      writePlace(writer, record.last);
+      for (const region of record.packed) writer.bytes(region);
+      return;
+    case 'group': {
+      const { state, base, last } = record.summary;
+      writer.u8(state === null ? 0 : 1);
+      writePlace(writer, base);
+      writePlace(writer, last);
+      writeState(writer, state ?? NO_STATE);
+      return;
+    }
     case 'state':
-      return encodeState(record.state);
+      writeState(writer, record.state);
+      return;
     case 'base':
     case 'reset':
-      return encodePlace(record.base);
+      writePlace(writer, record.base);
+      return;
     default:
-      return unreachable(record);
+      unreachable(record);
   }
 }
 
@@ -231,18 +227,8 @@ const ENTRIES_BYTES = 24;
 const PLACE_BYTES = 16;
 const NO_STATE: HardState = { term: 0, votedFor: null };
 
-function encodeSummary({ state, base, last }: GroupSummary): Uint8Array {
-  const stored = encodeState(state ?? NO_STATE);
-  return new ByteWriter(1 + 2 * PLACE_BYTES + stored.length)
-    .u8(state === null ? 0 : 1)
-    .bytes(encodePlace(base))
-    .bytes(encodePlace(last))
-    .bytes(stored)
-    .finish();
-}
-
-function encodePlace({ index, term }: LogPlace): Uint8Array {
-  return new ByteWriter(PLACE_BYTES).u64(index).u64(term).finish();
+function writePlace(writer: ByteWriter, { index, term }: LogPlace): void {
+  writer.u64(index).u64(term);
 }
 
 function decodePlace(reader: ByteReader): LogPlace {
@@ -250,12 +236,12 @@ function decodePlace(reader: ByteReader): LogPlace {
 }
 
 function stateBytes({ votedFor }: HardState): number {
-  return 9 + encodeUtf8(votedFor ?? '').length;
+  return 9 + utf8Length(votedFor ?? '');
 }
 
-function encodeState({ term, votedFor }: HardState): Uint8Array {
+function writeState(writer: ByteWriter, { term, votedFor }: HardState): void {
   const vote = encodeUtf8(votedFor ?? '');
-  return new ByteWriter(9 + vote.length).u64(term).u8(vote.length).bytes(vote).finish();
+  writer.u64(term).u8(vote.length).bytes(vote);
 }
 
 function decodeState(reader: ByteReader): HardState {

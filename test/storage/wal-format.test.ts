@@ -70,6 +70,10 @@ t.test('records are read as they were written', async () => {
     { kind: 'group', group: 'g', summary: summary(null) },
     { kind: 'group', group: 'h'.repeat(64), summary: summary({ term: 2 ** 50, votedFor: 'n#1' }) },
     { kind: 'state', group: 'g', state: { term: 4, votedFor: null } },
+    // Of one, two, three and four bytes, at both ends of each.
+    ...['\x00\x7f', '\x80\u07ff', '\u0800\uffff', '\u{10000}\u{10ffff}'].map((votedFor) => {
+      return { kind: 'state' as const, group: 'g', state: { term: 4, votedFor } };
+    }),
     entriesRecord('g', entries(1, 3, 20)),
     { ...entriesRecord('g', entries(1, 2, 0)), kind: 'moved' },
     { kind: 'base', group: 'g', base: { index: 2 ** 40, term: 3 } },
