@@ -1,4 +1,4 @@
-import { assert, type Entry, type GroupId } from '../../lib/base/index.js';
+import { assert, at, type Entry } from '../../lib/base/index.js';
 import type { FileLayer, Logger } from '../../lib/interfaces/index.js';
 import type { Health } from '../files/index.js';
 import type { GroupLogs } from './group-logs.js';
@@ -119,40 +119,41 @@ export class Compaction {
     await health.write(segments.path(first), () => segments.release(released, sizeBytes));
   }
 
-  /** Writes what groups still have in `segment` again. */
+  /** Writes what groups still have in `segment` again: many of them at once, each of which may have little. */
   async #move(segment: number): Promise<void> {
     const { files, health, stamps, groups, segments, stream } = this.#options;
     const path = segments.path(segment);
     const found = await health.attempt(path, () => entriesOfSegment(files, path, segment, stamps));
-    for (const group of groups.ids) {
-      for (const entries of pieces(this.#needed(segment, group, found(group)))) {
-        await health.write(path, () =>
-          stream.appendFirst(() => movedRecords(group, this.#needed(segment, group, entries))),
-        );
-      }
+    const isNeeded = (entry: Entry): boolean => this.#isNeeded(entry, segment);
+    for (const piece of pieces(groups.ids.flatMap(found).filter(isNeeded))) {
+      await health.write(path, () =>
+        // Some may have been cut off or given up before it is their turn.
+        stream.appendFirst(() => movedRecords(piece.filter(isNeeded))),
+      );
     }
     assert(groups.liveEntries(segment) === 0, 'what was moved is not needed where it was');
   }
 
-  /** Those that the group has nowhere else. */
-  #needed(segment: number, group: GroupId, entries: readonly Entry[]): readonly Entry[] {
+  /** Whether its group has the entry in this segment, and so nowhere else. */
+  #isNeeded({ group, index }: Entry, segment: number): boolean {
     const ranges = this.#options.groups.get(group)?.held.ranges ?? [];
-    const inside = ranges.filter(({ value }) => value.segment === segment);
-    return entries.filter(({ index }) =>
-      inside.some(({ first, last }) => first <= index && index <= last),
+    return ranges.some(
+      ({ first, last, value }) => value.segment === segment && first <= index && index <= last,
     );
   }
 }
 
 /** One record for each run without a gap. */
-function movedRecords(group: GroupId, entries: readonly Entry[]): readonly WalRecord[] {
+function movedRecords(entries: readonly Entry[]): readonly WalRecord[] {
   const runs: Entry[][] = [];
   for (const entry of entries) {
     const run = runs.at(-1);
-    if (run !== undefined && run.at(-1)?.index === entry.index - 1) run.push(entry);
+    const before = run?.at(-1);
+    const isNext = before?.group === entry.group && before.index === entry.index - 1;
+    if (run !== undefined && isNext) run.push(entry);
     else runs.push([entry]);
   }
-  return runs.map((run) => ({ ...entriesRecord(group, run), kind: 'moved' }));
+  return runs.map((run) => ({ ...entriesRecord(at(run, 0).group, run), kind: 'moved' }));
 }
 
 /** The entries in pieces that are written at once. */
