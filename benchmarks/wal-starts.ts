@@ -23,7 +23,7 @@ const READ_BYTES = 2 * 1024 * 1024;
 const GROUPS = 10_000;
 const GROUP_ROUNDS = 10;
 /** Of one group, so that segments are filled while the others stand still. */
-const BUSY_APPENDS = 1000;
+const BUSY_APPENDS = 2500;
 const BUSY_BYTES = 256 * 1024;
 
 /** What it takes to read a long log, before anything is applied. */
