@@ -3,8 +3,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { test } from 'tap';
 import { connect } from '../../lib/client/index.js';
-import { SystemClock } from '../../lib/timing/index.js';
 import { type Ended, KVCTL, KVNODE, Members, Program, run } from './programs.js';
+import { until } from './waiting.js';
 
 test('a cluster is saved, lost, and restored as another one', async (t) => {
   const members = await Members.create(3, t.testdir());
@@ -168,13 +168,4 @@ function startOn(members: Members, id: string, directory: string): Program {
 /** Resolves when a node has told its operator that it met another cluster. */
 function told(node: Program, clusterId: string): Promise<void> {
   return until(() => node.stderr.includes(`belongs to cluster ${clusterId}`));
-}
-
-async function until(isTrue: () => boolean): Promise<void> {
-  const clock = new SystemClock();
-  while (!isTrue()) {
-    await new Promise<void>((resolve) => {
-      clock.after(20, resolve);
-    });
-  }
 }

@@ -7,6 +7,7 @@ import { openKVStore } from '../../lib/index.js';
 import { silentLogger } from '../../lib/observe/index.js';
 import { walStorage } from '../../storage/wal/index.js';
 import { type Ended, KVCTL, KVNODE, Members, Program, run } from './programs.js';
+import { until } from './waiting.js';
 
 test('a directory in order is told to be so, and one in use is not looked into', async (t) => {
   const members = await Members.create(1, t.testdir());
@@ -185,7 +186,12 @@ async function fill(directory: string, count: number): Promise<void> {
     logger: silentLogger,
     limits: { snapshotEntries: 40 },
   });
-  for (let i = 0; i < count; i += 1) await kv.put(`k${i}`, `v${i}`);
+  for (let i = 0; i < count; i += 1) {
+    const { appliedIndex } = kv.status();
+    const dueIndex = Math.floor(appliedIndex / 40) * 40;
+    await until(() => dueIndex === 0 || kv.status().kept.snapshots[0]?.index === dueIndex);
+    await kv.put(`k${i}`, `v${i}`);
+  }
   await kv.close();
 }
 

@@ -2,9 +2,9 @@ import { test } from 'tap';
 import { connect } from '../../lib/client/index.js';
 import { openKVStore } from '../../lib/index.js';
 import type { KVStore } from '../../lib/store/index.js';
-import { SystemClock } from '../../lib/timing/index.js';
 import { tcpTransport } from '../../transports/tcp/index.js';
 import { freePorts, KVCTL, KVNODE, Program, run } from './programs.js';
+import { until } from './waiting.js';
 
 test('a node on TCP joins by an address alone, and becomes a voter', async (t) => {
   const ports = await freePorts(4);
@@ -88,12 +88,3 @@ test('kvnode --join takes a node into a cluster that runs', async (t) => {
   const wrong = await run(KVCTL, ['--cluster', one, 'member', 'replace', 'n9', 'n2']);
   t.match(wrong, { code: 3, stderr: /^kvctl: ERR_MEMBERSHIP: n9 is not a member/ });
 });
-
-async function until(isTrue: () => boolean): Promise<void> {
-  const clock = new SystemClock();
-  while (!isTrue()) {
-    await new Promise<void>((resolve) => {
-      clock.after(10, resolve);
-    });
-  }
-}

@@ -12,6 +12,7 @@ import { CLIENT_PROTOCOL_VERSION, encodeClientFrame } from '../../lib/wire/index
 import { memoryNetwork } from '../../transports/memory/index.js';
 import { gatherFrames, OPENINGS, type QueuedFrame } from '../../transports/tcp/framing.js';
 import { ServedBackend } from '../client/memory-servers.js';
+import { until } from './waiting.js';
 
 const NONSENSE = Uint8Array.from([255, 255, 255]);
 
@@ -296,8 +297,4 @@ function deferred(): { promise: Promise<void>; resolve: () => void } {
     resolve = done;
   });
   return { promise, resolve };
-}
-
-async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setImmediate(resolve));
 }

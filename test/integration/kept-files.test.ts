@@ -8,6 +8,7 @@ import { SystemClock } from '../../lib/timing/index.js';
 import { nodeFiles } from '../../storage/files/index.js';
 import { levelStorage } from '../../storage/level/index.js';
 import { memoryNetwork } from '../../transports/memory/index.js';
+import { until } from './waiting.js';
 
 const IDS = ['n1', 'n2', 'n3'];
 /** Elections that a slow machine does not begin. */
@@ -109,8 +110,4 @@ async function puts(kv: KVStore, from: number, count: number): Promise<void> {
       Array.from({ length: 25 }, (_, j) => kv.put(`key/${i + j}`, 'x'.repeat(200))),
     );
   }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise(setImmediate);
 }

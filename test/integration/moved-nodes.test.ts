@@ -1,11 +1,12 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { test } from 'tap';
 import { EmitterEventBus } from '../../lib/events/index.js';
 import { openKVStore } from '../../lib/index.js';
 import type { KVStore } from '../../lib/store/index.js';
-import { SystemClock } from '../../lib/timing/index.js';
 import { type MemoryDisk, memoryDisk, memoryStorage } from '../../storage/memory/index.js';
 import { tcpTransport } from '../../transports/tcp/index.js';
 import { freePorts, KVCTL, KVNODE, Program, run } from './programs.js';
+import { until } from './waiting.js';
 
 const IDS = ['n1', 'n2', 'n3'] as const;
 
@@ -179,24 +180,10 @@ test('kvnode restarted with another --bind tells the others where it is', async 
   t.match(await run(KVCTL, ['--cluster', moved, 'get', 'k']), { code: 0, stdout: 'v\n' });
   const line = new RegExp(`^n2 +voter +${moved} `, 'm');
   let listed = '';
-  await untilAsync(async () => {
+  await until(async () => {
     listed = (await run(KVCTL, ['--cluster', one, 'member', 'list'])).stdout;
     return line.test(listed);
   });
   t.match(listed, line);
   t.notMatch(n2.stderr, /members that are given are ignored/);
 });
-
-async function until(isTrue: () => boolean): Promise<void> {
-  while (!isTrue()) await pause(10);
-}
-
-async function untilAsync(isTrue: () => Promise<boolean>): Promise<void> {
-  while (!(await isTrue())) await pause(50);
-}
-
-function pause(delayMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    new SystemClock().after(delayMs, resolve);
-  });
-}

@@ -5,6 +5,7 @@ import { QuorateError } from '../../lib/index.js';
 import type { KVStore } from '../../lib/store/index.js';
 import { type Ended, KVCTL, Members, run } from './programs.js';
 import { FailingDisk, FullDisk, folderOfDisks, type SmallDisk } from './small-disks.js';
+import { until } from './waiting.js';
 
 /*
  * Three processes, of which the leader has its data on a disk that fails, or is full. A few seconds each;
@@ -174,8 +175,4 @@ class Load {
       this.#told.set(key, error.outcome === 'rejected' ? 'rejected' : 'unknown');
     }
   }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 }

@@ -7,6 +7,7 @@ import { FunctionLogger, type LogLine } from '../../lib/observe/index.js';
 import { nodeFiles } from '../../storage/files/index.js';
 import { examineDirectory, walStorage } from '../../storage/wal/index.js';
 import { memoryNetwork } from '../../transports/memory/index.js';
+import { until } from './waiting.js';
 
 const IDS = ['n1', 'n2', 'n3'];
 /** Elections that a slow machine does not begin. */
@@ -246,8 +247,4 @@ async function puts(kv: KVStore, from: number, count: number): Promise<void> {
   for (let i = from; i < from + count; i += 25) {
     await Promise.all(Array.from({ length: 25 }, (_, j) => kv.put(`key/${i + j}`, VALUE)));
   }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise(setImmediate);
 }
