@@ -21,7 +21,13 @@ export interface FileLayer {
    * Keeps everybody else out of the folder until `release`, or fails with ERR_LOCKED. Default: a lock
    * among the processes of the machine. Files that nobody else can reach need none.
    */
-  lock?(path: string): Promise<{ release(): Promise<void> }>;
+  lock?(path: string): Promise<HeldLock>;
+}
+
+/** A folder that nobody else may use. */
+export interface HeldLock {
+  /** Lets others in. */
+  release(): Promise<void>;
 }
 
 /** How a file is opened. */
