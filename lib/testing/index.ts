@@ -5,6 +5,7 @@
  * @module quorate/testing
  */
 
+export * from './checkers/linearizability/index.js';
 export * from './log-storage-suite.js';
 export type { NetworkTransportSuite, SuiteNetwork } from './network-transport-suite.js';
 export { networkTransportSuite } from './network-transport-suite.js';
