@@ -35,11 +35,7 @@ t.test('a register', async (t) => {
   const cases: readonly (readonly [name: string, isRight: boolean, lines: string])[] = [
     ['nothing happened', true, ''],
     ['a read of what was written', true, 'a:write=1 a. b:read b.1'],
-    [
-      'a read of what was written before (schedule C4)',
-      false,
-      'a:write=1 a. a:write=2 a. b:read b.1',
-    ],
+    ['a read of what was written before', false, 'a:write=1 a. a:write=2 a. b:read b.1'],
     ['a read beside the write sees the old', true, 'a:write=1 a. a:write=2 b:read b.1 a.'],
     ['a read beside the write sees the new', true, 'a:write=1 a. a:write=2 b:read b.2 a.'],
     ['a read that goes back', false, 'a:write=1 a. a:write=2 b:read b.2 b:read b.1 a.'],

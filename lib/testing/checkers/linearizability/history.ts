@@ -1,4 +1,5 @@
 import { QuorateError } from '../../../base/index.js';
+import type { Clock } from '../../../interfaces/index.js';
 
 /** One call of a client, from where it began to what is known of its end. */
 export type Operation<Input, Output> = Call<Input> &
@@ -44,7 +45,9 @@ export interface Call<Input> {
 
 /** Ends one call of a history. The first end counts, later ones are passed over. */
 export interface PendingCall<Output> {
+  /** It happened, and this is what it answered. */
   acknowledge(output: Output): void;
+  /** It did not happen, and never will. */
   reject(): void;
   /** Nobody knows what became of it. */
   lose(): void;
@@ -53,7 +56,7 @@ export interface PendingCall<Output> {
 /** How a history is kept. */
 export interface HistoryOptions {
   /** Stamps begins and ends with `now()`, in milliseconds. Default: their places in the order. */
-  readonly clock?: { now(): number } | undefined;
+  readonly clock?: Pick<Clock, 'now'> | undefined;
 }
 
 interface Entry<Input, Output> {
@@ -69,7 +72,7 @@ interface Entry<Input, Output> {
  */
 export class History<Input, Output> {
   readonly #entries: Entry<Input, Output>[] = [];
-  readonly #clock: { now(): number } | null;
+  readonly #clock: Pick<Clock, 'now'> | null;
   #events = 0;
 
   constructor({ clock }: HistoryOptions = {}) {

@@ -8,8 +8,12 @@
  */
 
 export * from './check.js';
+export * from './check-kv.js';
 export type { Counterexample, ShownOperation } from './counterexample.js';
 export * from './history.js';
+export type { KVOperation } from './kv-facts.js';
 export * from './kv-model.js';
 export { type Model, type Reducer, type ReducerInput, reducerModel } from './model.js';
-export { explain, timelineOf } from './timeline.js';
+export { type PictureOptions, pictureOf } from './picture.js';
+export * from './recorded-store.js';
+export { type Explained, explain, timelineOf } from './timeline.js';

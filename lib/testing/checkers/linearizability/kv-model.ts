@@ -196,5 +196,6 @@ function entryText(entry: SeenEntry | null): string {
 
 /** Long values would push everything else out of the picture. */
 function quoted(value: string): string {
+  if (value === UNSEEN) return 'a value that nobody saw';
   return JSON.stringify(value.length > 24 ? `${value.slice(0, 21)}...` : value);
 }

@@ -45,11 +45,14 @@ export interface Model<State, Input, Output> {
 
 /** A deterministic machine as two functions, such as `defineStateMachine` takes. */
 export interface Reducer<State, Command, Result, Query, Answer> {
+  /** Before the first command. */
   readonly initial: State;
+  /** The next state and what to tell the caller. */
   readonly apply: (
     state: State,
     command: Command,
   ) => { readonly state: State; readonly result: Result };
+  /** Reads the state, and changes nothing. */
   readonly query: (state: State, query: Query) => Answer;
 }
 

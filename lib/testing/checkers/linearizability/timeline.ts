@@ -2,20 +2,26 @@ import type { LinearizabilityResult } from './check.js';
 import type { Counterexample, ShownOperation } from './counterexample.js';
 import { type Layout, layoutOf, type Moment } from './layout.js';
 
-/** The verdict in one line, then what is inconclusive, then the counter-examples as timelines. */
-export function explain(result: LinearizabilityResult): string {
-  const { parts } = result;
+/** What is known of a history, and, of a store, what else is broken. */
+export interface Explained extends LinearizabilityResult {
+  readonly broken?: readonly string[] | undefined;
+}
+
+/** The verdict in one line, then what is inconclusive or broken, then the counter-examples as timelines. */
+export function explain(result: Explained): string {
+  const { parts, broken = [] } = result;
   const operationCount = parts.reduce((sum, part) => sum + part.operationCount, 0);
   const counts = (['linearizable', 'violated', 'inconclusive'] as const)
     .map((verdict) => `${parts.filter((part) => part.verdict === verdict).length} ${verdict}`)
     .join(', ');
   const lines = [
-    `${result.verdict}: ${grouped(operationCount)} operations in ${parts.length} parts (${counts})`,
+    `${result.verdict}: ${grouped(operationCount)} operations in ${parts.length} ${parts.length === 1 ? 'part' : 'parts'} (${counts})`,
     ...parts
       .filter(({ verdict }) => verdict === 'inconclusive')
       .map(({ part, operationCount: own, steps }) => {
         return `  ${name(part)}: given up, ${grouped(own)} operations, ${grouped(steps)} steps`;
       }),
+    ...broken.map((sentence) => `  ${sentence}`),
   ];
   return [lines.join('\n'), ...result.counterexamples.map(timelineOf)].join('\n\n');
 }
@@ -32,7 +38,8 @@ export function timelineOf(counterexample: Counterexample): string {
 /** What a counter-example is about, in a sentence. */
 export function headline({ part, operations, outOf }: Counterexample): string {
   const all = grouped(outOf);
-  return `${name(part)}: ${operations.length} of ${all} operations, which no order explains`;
+  const which = operations.length === 1 ? 'operation that' : 'operations that together';
+  return `${name(part)}: ${operations.length} of ${all} ${which} no order explains`;
 }
 
 /** What the state can be while the blocked operation runs. */
@@ -92,8 +99,11 @@ function isUnknown({ operation }: ShownOperation): boolean {
 function orderText(counterexample: Counterexample, layout: Layout): string {
   const { order, blocked } = layout;
   const width = Math.max(0, ...order.map((shown) => lineOf(shown).length));
+  const { initially } = counterexample;
   const lines = [
-    `Initially ${counterexample.initially}. An order of the others, and what is held then:`,
+    order.length === 0
+      ? `Initially ${initially}.`
+      : `Initially ${initially}. An order of the others, and what is held then:`,
     ...order.map((shown) => {
       return `  ${String(shown.place).padStart(3)}  ${lineOf(shown).padEnd(width)}  ${shown.stateAfter}`;
     }),
