@@ -74,7 +74,7 @@ t.test(
       const page = pictureOf([counterexample]);
       const { operations } = counterexample;
       const bars = [
-        ...page.matchAll(/<g class="(known|unknown|blocked)">.*?x="([\d.]+)".*?width="([\d.]+)"/g),
+        ...page.matchAll(/<g class="(known|unknown|blocked)">.*?x="([\d.]+)".*?width="([\d.]+)"/gs),
       ];
       t.equal(bars.length, operations.length);
       t.equal(bars.filter(([, kind]) => kind === 'blocked').length, 1);
