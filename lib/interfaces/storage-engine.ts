@@ -2,6 +2,7 @@ import type { GroupId, Incarnation, NodeId } from '../base/index.js';
 import type { Clock } from './clock.js';
 import type { LogStorage } from './log-storage.js';
 import type { Logger } from './logger.js';
+import type { Random } from './random.js';
 import type { SnapshotStorage } from './snapshot-storage.js';
 import type { StateStorage } from './state-storage.js';
 
@@ -29,6 +30,8 @@ export interface GroupStorage {
 export interface StorageContext {
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Decides what must differ from what other directories hold, or held before. Default: the machine. */
+  readonly random?: Random | undefined;
 }
 
 /**

@@ -63,8 +63,8 @@ export class Host implements AsyncDisposable {
    * what refused to open is left alone, because another node may be using it.
    */
   static async open(settings: NodeSettings): Promise<Host> {
-    const { storage, clock, logger } = settings;
-    const stored = await openRecovered(storage, { clock, logger });
+    const { storage, clock, logger, random } = settings;
+    const stored = await openRecovered(storage, { clock, logger, random });
     try {
       const host = new Host(settings, await NodeIdentity.of(settings, stored));
       await host.#start();

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { GroupId, Term } from '../../lib/base/index.js';
-import type { Clock, FileLayer, HardState, Logger } from '../../lib/interfaces/index.js';
+import type { Clock, FileLayer, HardState, Logger, Random } from '../../lib/interfaces/index.js';
 import type { SnapshotCompression } from './compression.js';
 import { corrupt } from './damage.js';
 import { type DataFolder, removeTemporary } from './data-folder.js';
@@ -29,6 +29,7 @@ export interface GroupFilesOptions {
   readonly health: Health;
   /** Of snapshots to come. Default 'none'. */
   readonly snapshotCompression?: SnapshotCompression | undefined;
+  readonly random?: Random | undefined;
 }
 
 /** What an engine found of a group's log, to be judged against the files that stand beside it. */
@@ -60,7 +61,7 @@ export class GroupFiles {
 
   constructor(options: GroupFilesOptions) {
     this.#options = options;
-    const { files, logger, health, clock, group } = options;
+    const { files, logger, health, clock, group, random } = options;
     this.path = options.folder.groupPath(group);
     const twin = { files, logger, owner: group };
     this.#stateFile = new TwinFile({ ...twin, kind: 'state', path: join(this.path, STATE_NAME) });
@@ -71,7 +72,9 @@ export class GroupFiles {
     });
     const folder = join(this.path, 'snapshots');
     const compression = options.snapshotCompression;
-    this.snapshots = new SnapshotFiles({ files, logger, health, folder, group, compression });
+    this.snapshots = new SnapshotFiles({
+      ...{ files, logger, health, folder, group, compression, random },
+    });
   }
 
   /**

@@ -14,6 +14,7 @@
  * name, sync, rename, sync of the folder) or are overwritten in place one copy at a time. Nothing here
  * knows how a log is stored.
  */
+export { bytesOfChance } from './chance.js';
 export { checksum } from './checksum.js';
 export { checkCompression, type SnapshotCompression } from './compression.js';
 export { corrupt, Damage, storageFailed } from './damage.js';

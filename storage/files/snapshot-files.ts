@@ -1,15 +1,16 @@
-import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
-import { QuorateError } from '../../lib/base/index.js';
+import { QuorateError, toHex } from '../../lib/base/index.js';
 import type {
   FileLayer,
   Logger,
+  Random,
   SnapshotDescription,
   SnapshotDraft,
   SnapshotReader,
   SnapshotStorage,
   SnapshotWriter,
 } from '../../lib/interfaces/index.js';
+import { bytesOfChance } from './chance.js';
 import { checkCompression, type SnapshotCompression } from './compression.js';
 import { corrupt } from './damage.js';
 import { closed, type Health } from './health.js';
@@ -28,6 +29,8 @@ export interface SnapshotFilesOptions {
   readonly group: string;
   /** Of snapshots to come. Default 'none'. */
   readonly compression?: SnapshotCompression | undefined;
+  /** Names snapshots. Default: the machine's. */
+  readonly random?: Random | undefined;
 }
 
 /** A group's snapshots, one file each, in a folder of their own. */
@@ -51,7 +54,7 @@ export class SnapshotFiles implements SnapshotStorage {
   }
 
   create(draft: SnapshotDraft): Promise<SnapshotWriter> {
-    const id = snapshotIdStart(draft) + randomBytes(8).toString('hex');
+    const id = snapshotIdStart(draft) + toHex(bytesOfChance(this.#options.random, 8));
     return this.#attempt(async () => {
       const place = this.#place(id);
       await this.#makeFolder();

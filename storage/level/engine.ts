@@ -144,13 +144,14 @@ class LevelStorageEngine implements StorageEngine {
     assert(identity !== null, 'storage is initialised before a group is used');
     let group = groups.get(id);
     if (group === undefined) {
-      const { clock, logger } = context;
+      const { clock, logger, random } = context;
       group = new LevelGroup({
         folder,
         group: id,
         files: this.#files,
         clock,
         logger,
+        random,
         health,
         database,
         batcher,

@@ -202,7 +202,8 @@ class WalStorageEngine implements StorageEngine {
     if (group === undefined) {
       const { files, snapshotCompression: compression } = this.#settings;
       group = new WalGroup({
-        ...{ files, logger: context.logger, health, group: id, compression },
+        ...{ files, logger: context.logger, random: context.random },
+        ...{ health, group: id, compression },
         ...{ folder: folder.groupPath(id), logPath: wal.path },
         ...{ groups: wal.groups, stream: wal.stream },
       });

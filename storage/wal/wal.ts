@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { FileLayer, StorageContext } from '../../lib/interfaces/index.js';
-import { corrupt, type Health, Mark, TwinFile } from '../files/index.js';
+import { bytesOfChance, corrupt, type Health, Mark, TwinFile } from '../files/index.js';
 import { Compaction } from './compaction.js';
 import type { GroupLogs } from './group-logs.js';
 import {
@@ -136,8 +135,12 @@ export class Wal {
 }
 
 /** The mark of a new stream: durable before its first segment is there. */
-async function create({ nonce }: WalOptions, file: TwinFile): Promise<WalMark> {
-  const mark = initialMark(nonce ?? randomBytes(4).readUInt32LE());
+async function create({ nonce, context }: WalOptions, file: TwinFile): Promise<WalMark> {
+  const mark = initialMark(nonce ?? nonceFrom(bytesOfChance(context.random, 4)));
   await file.save(encodeMark(mark));
   return mark;
+}
+
+function nonceFrom(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(0, true);
 }
