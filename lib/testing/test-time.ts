@@ -34,6 +34,9 @@ export class RealTime implements TestTime {
   }
 }
 
+/** Events between two looks at the world outside: the more, the fewer turns of the real event loop. */
+const BURST_EVENTS = 256;
+
 /** Time that passes only inside these calls, one event a turn of the event loop. */
 export class VirtualTime implements TestTime {
   readonly clock = new VirtualClock();
@@ -53,15 +56,43 @@ export class VirtualTime implements TestTime {
     const endMs = this.clock.now() + limitMs;
     // What the caller has just begun may not have asked for its first event yet.
     await new Promise<void>((resolve) => this.#turns.soon(resolve));
-    while (!isTrue()) {
-      const dueMs = this.clock.nextDueMs;
-      if (dueMs === null || dueMs > endMs) return false;
-      await this.next();
+    for (;;) {
+      const isFound = await this.#burst(isTrue, endMs);
+      if (isFound !== null) return isFound;
     }
-    return true;
   }
 
   elapse(ms: number): Promise<void> {
     return this.clock.elapse(ms);
+  }
+
+  /**
+   * Many turns that are asked for at once: between two of them all promises that can settle settle, however
+   * many awaits lie between, and nobody polls for input that cannot come. Null where it is not decided yet.
+   */
+  #burst(isTrue: () => boolean, endMs: number): Promise<boolean | null> {
+    return new Promise((resolve, reject) => {
+      let isOver = false;
+      const end = (isFound: boolean | null): void => {
+        isOver = true;
+        resolve(isFound);
+      };
+      const step = (): void => {
+        if (isOver) return;
+        try {
+          if (isTrue()) return end(true);
+          const dueMs = this.clock.nextDueMs;
+          if (dueMs === null || dueMs > endMs) return end(false);
+          this.clock.runNext();
+        } catch (error) {
+          isOver = true;
+          reject(error);
+        }
+      };
+      for (let count = 0; count < BURST_EVENTS; count += 1) this.#turns.soon(step);
+      this.#turns.soon(() => {
+        if (!isOver) end(null);
+      });
+    });
   }
 }

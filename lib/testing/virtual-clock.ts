@@ -2,16 +2,17 @@ import { assert } from '../base/index.js';
 import type { Clock, Timer } from '../interfaces/index.js';
 import { SystemClock } from '../timing/index.js';
 
-/** One callback that waits for its time. `fn` is null once it ran or was cancelled. */
+/** One callback that waits for its time, in whole microseconds. `fn` is null once it ran or was cancelled. */
 interface Waiting {
-  readonly dueMs: number;
+  readonly dueUs: number;
   readonly sequence: number;
   fn: (() => void) | null;
 }
 
 /**
  * Time that stands still until it is told to move. What is due runs in the order of (due time, order
- * of asking), so that the same calls give the same order in every process.
+ * of asking), so that the same calls give the same order in every process. It moves in whole microseconds:
+ * a delay is rounded up to the next one.
  *
  * Nothing runs but inside `runNext`, `advance` and `elapse`. Callbacks that start promises want
  * `elapse`, or a caller of `runNext` that lets them settle before the next event.
@@ -20,7 +21,10 @@ export class VirtualClock implements Clock {
   readonly #turns = new SystemClock();
   readonly #wallStartMs: number;
   readonly #heap: Waiting[] = [];
-  #nowMs = 0;
+  /** What was asked for `soon`, in the order of asking: most of all callbacks, and no work for a heap. */
+  #soon: Waiting[] = [];
+  #soonAt = 0;
+  #nowUs = 0;
   #sequence = 0;
   #pending = 0;
 
@@ -30,15 +34,15 @@ export class VirtualClock implements Clock {
   }
 
   now(): number {
-    return this.#nowMs;
+    return this.#nowUs / 1000;
   }
 
   wallNow(): number {
-    return this.#wallStartMs + this.#nowMs;
+    return this.#wallStartMs + this.now();
   }
 
   after(delayMs: number, fn: () => void): Timer {
-    const waiting = this.#push(this.#nowMs + Math.max(0, delayMs), fn);
+    const waiting = this.#push(this.#nowUs + microseconds(delayMs), fn);
     return {
       cancel: () => {
         if (waiting.fn !== null) this.#pending -= 1;
@@ -49,7 +53,9 @@ export class VirtualClock implements Clock {
   }
 
   soon(fn: () => void): void {
-    this.#push(this.#nowMs, fn);
+    this.#sequence += 1;
+    this.#pending += 1;
+    this.#soon.push({ dueUs: this.#nowUs, sequence: this.#sequence, fn });
   }
 
   afterPoll(fn: () => void): void {
@@ -64,16 +70,17 @@ export class VirtualClock implements Clock {
 
   /** When the next callback is due, by `now`; null when none waits. In the past after `hold`. */
   get nextDueMs(): number | null {
-    this.#dropCancelled();
-    return this.#heap[0]?.dueMs ?? null;
+    const next = this.#next();
+    return next === null ? null : next.dueUs / 1000;
   }
 
   /** Moves to the next callback's time and runs it. False when none waits. */
   runNext(): boolean {
-    this.#dropCancelled();
-    const waiting = this.#pop();
+    const waiting = this.#next();
     if (waiting === null) return false;
-    this.#nowMs = Math.max(this.#nowMs, waiting.dueMs);
+    if (waiting === this.#heap[0]) this.#pop();
+    else this.#shift();
+    this.#nowUs = Math.max(this.#nowUs, waiting.dueUs);
     const fn = waiting.fn;
     assert(fn !== null, 'a callback that waits was neither run nor cancelled');
     waiting.fn = null;
@@ -84,39 +91,59 @@ export class VirtualClock implements Clock {
 
   /** Lets `ms` pass: runs everything that falls due, also what that asks for, without a turn between. */
   advance(ms: number): void {
-    const endMs = this.#nowMs + ms;
-    while (this.#isDue(endMs)) this.runNext();
-    this.#nowMs = Math.max(this.#nowMs, endMs);
+    const endUs = this.#nowUs + microseconds(ms);
+    while (this.#isDue(endUs)) this.runNext();
+    this.#nowUs = Math.max(this.#nowUs, endUs);
   }
 
   /** As `advance`, but after every callback all promises that can settle have settled. */
   async elapse(ms: number): Promise<void> {
-    const endMs = this.#nowMs + ms;
+    const endUs = this.#nowUs + microseconds(ms);
     await this.#turn();
-    while (this.#isDue(endMs)) {
+    while (this.#isDue(endUs)) {
       this.runNext();
       await this.#turn();
     }
-    this.#nowMs = Math.max(this.#nowMs, endMs);
+    this.#nowUs = Math.max(this.#nowUs, endUs);
   }
 
   /** A held event loop: `ms` pass and nothing runs; what fell due is late and runs next. */
   hold(ms: number): void {
-    this.#nowMs += ms;
+    this.#nowUs += microseconds(ms);
   }
 
   #turn(): Promise<void> {
     return new Promise((resolve) => this.#turns.soon(resolve));
   }
 
-  #isDue(endMs: number): boolean {
-    const dueMs = this.nextDueMs;
-    return dueMs !== null && dueMs <= endMs;
+  #isDue(endUs: number): boolean {
+    const next = this.#next();
+    return next !== null && next.dueUs <= endUs;
   }
 
-  #push(dueMs: number, fn: () => void): Waiting {
+  /** What runs next: of the heap and of what was asked for `soon`, the earlier one. */
+  #next(): Waiting | null {
+    while (this.#heap[0]?.fn === null) this.#pop();
+    const later = this.#heap[0] ?? null;
+    const soon = this.#soon[this.#soonAt] ?? null;
+    if (soon === null) return later;
+    return later !== null && isBefore(later, soon) ? later : soon;
+  }
+
+  #shift(): void {
+    this.#soonAt += 1;
+    if (this.#soonAt === this.#soon.length) {
+      this.#soon = [];
+      this.#soonAt = 0;
+    } else if (this.#soonAt > 1024) {
+      this.#soon = this.#soon.slice(this.#soonAt);
+      this.#soonAt = 0;
+    }
+  }
+
+  #push(dueUs: number, fn: () => void): Waiting {
     this.#sequence += 1;
-    const waiting: Waiting = { dueMs, sequence: this.#sequence, fn };
+    const waiting: Waiting = { dueUs, sequence: this.#sequence, fn };
     this.#pending += 1;
     let at = this.#heap.length;
     this.#heap.push(waiting);
@@ -129,10 +156,6 @@ export class VirtualClock implements Clock {
     }
     this.#heap[at] = waiting;
     return waiting;
-  }
-
-  #dropCancelled(): void {
-    while (this.#heap[0]?.fn === null) this.#pop();
   }
 
   #pop(): Waiting | null {
@@ -161,5 +184,9 @@ export class VirtualClock implements Clock {
 }
 
 function isBefore(a: Waiting, b: Waiting): boolean {
-  return a.dueMs === b.dueMs ? a.sequence < b.sequence : a.dueMs < b.dueMs;
+  return a.dueUs === b.dueUs ? a.sequence < b.sequence : a.dueUs < b.dueUs;
+}
+
+function microseconds(ms: number): number {
+  return Math.max(0, Math.ceil(ms * 1000));
 }
