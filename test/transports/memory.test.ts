@@ -50,6 +50,19 @@ test('a cut loses frames in its direction only, those under way included, and he
   t.same(world.events, ['a+b', 'b+a'], 'the connection outlived the cut');
 });
 
+test('a reset loses what is under way, is told to both sides, and ends in a new connection', async (t) => {
+  const world = connected(['a', 'b'], { delayMs: 10 });
+  world.send('a', 'b', VOTE);
+  t.equal(world.network.reset('a', 'b'), true);
+  world.clock.advance(20);
+  t.same(world.received, []);
+  t.same(world.events.slice(2), ['a-b connection reset', 'b-a connection reset', 'a+b', 'b+a']);
+  world.send('a', 'b', VOTE);
+  world.clock.advance(20);
+  t.same(world.received, ['a>b 1,2,3']);
+  t.equal(world.network.reset('a', 'nobody'), false);
+});
+
 test('split and isolate keep groups apart until heal', async (t) => {
   const world = connected(['n1', 'n2', 'n3', 'n4']);
   const reaches = (): string[] => {

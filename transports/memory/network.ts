@@ -47,6 +47,11 @@ export interface MemoryNetwork {
   split(groups: readonly (readonly NodeId[])[]): void;
   /** Undoes every cut, isolation and split; faults stay. */
   heal(): void;
+  /**
+   * Breaks the connection of two nodes: frames under way are lost, both sides are told, and connect anew. False
+   * where there is none.
+   */
+  reset(a: NodeId, b: NodeId): boolean;
   /** Takes a node off the network as if its process had died: no goodbye, no further handler calls. */
   crash(name: NodeId): void;
 }
@@ -117,6 +122,17 @@ class Network implements MemoryNetwork, Switchboard {
 
   crash(name: NodeId): void {
     this.#running.get(name)?.shut('connection reset');
+  }
+
+  reset(a: NodeId, b: NodeId): boolean {
+    const one = this.#running.get(a);
+    const connection = one?.connectionTo(b) ?? null;
+    if (one === undefined || connection === null || connection.endReason !== null) return false;
+    connection.end(one, 'connection reset');
+    for (const end of [one, connection.other(one)]) {
+      this.#clockOf(end).soon(() => this.#tell(connection, end));
+    }
+    return true;
   }
 
   admit(transport: MemoryTransport): void {
