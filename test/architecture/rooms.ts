@@ -53,7 +53,7 @@ export const ROOMS: readonly Room[] = [
     types: ['lib/kv'],
   }),
   room('lib/server', [...ALL_BUT_DOORS, 'transports/tcp'], { node: 'any' }),
-  room('lib/testing', ['lib/index.ts', ...ALL_BUT_DOORS, ...IN_MEMORY], {
+  room('lib/testing', ['lib/index.ts', ...ALL_BUT_DOORS, ...IN_MEMORY, 'storage/wal'], {
     node: ['node:assert', 'node:assert/strict'],
   }),
   room('lib/index.ts', [...ALL_BUT_DOORS, ...IN_MEMORY]),

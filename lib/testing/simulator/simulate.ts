@@ -1,201 +1,310 @@
-import type { FrameInFlight } from '../../../transports/memory/index.js';
-import type { NodeId } from '../../base/index.js';
-import type { EventBus, EventName } from '../../interfaces/index.js';
+import { QuorateError } from '../../base/index.js';
+import {
+  checkLinearizability,
+  explain,
+  History,
+  type KVInput,
+  type KVOutput,
+  kvModel,
+} from '../checkers/linearizability/index.js';
+import { Violation } from '../checkers/violation.js';
 import { SeededRandom } from '../seeded-random.js';
-import { openTestCluster, type TestCluster } from '../test-cluster.js';
-import { checkStates, Elections } from './checks.js';
+import { VirtualTime } from '../test-time.js';
+import { type CallCounts, Clients } from './clients.js';
+import type { Count } from './counts.js';
+import { drawFeatures, type Features } from './features.js';
+import { checkEqual, checkPromises, type FinalState, stateOf } from './final-checks.js';
+import { Nemesis } from './nemesis/index.js';
+import type { SimulatedNode } from './simulated-node.js';
 import { Trace } from './trace.js';
-import { Workload } from './workload.js';
+import { World } from './world.js';
 
-/** What a simulation does. Every number is of virtual time or of counts; the seed decides the rest. */
+/** What a simulation is made from. */
 export interface SimulationOptions {
-  readonly seed: number | string;
-  /** Puts in all. Default 1,000. */
-  readonly puts?: number | undefined;
-  readonly clients?: number | undefined;
-  /**
-   * How often the leader is taken away while the clients write: it crashes and is started again, the
-   * first time for sure, or it is cut off and comes back. At most `puts / 4`. Default 4.
-   */
-  readonly troubles?: number | undefined;
-  /** Share of frames that are lost while the clients write. Default 0.03. */
-  readonly loss?: number | undefined;
+  /** Decides everything that the features leave open. */
+  readonly seed: string | number;
+  /** Default: as the seed draws them. */
+  readonly features?: Features | undefined;
+  /** Is given a line for each step: many. Default: none. */
+  readonly print?: ((line: string) => void) | undefined;
 }
 
 /** What came of a simulation. */
 export interface SimulationResult {
   readonly seed: string;
-  /** The same for the same seed and options in every process. */
+  /** The same for the same seed and features in every process. */
   readonly traceHash: string;
   /** Steps that the hash covers. */
   readonly steps: number;
-  /** How often a node became leader after the first. */
-  readonly elections: number;
-  readonly crashes: number;
-  readonly splits: number;
-  readonly framesLost: number;
-  readonly acknowledged: number;
-  /** Puts that may or may not have happened. */
-  readonly unknown: number;
   readonly virtualMs: number;
+  /** What was seen to be broken first; null where nothing was. */
+  readonly violation: string | null;
+  readonly nodes: number;
+  readonly elections: number;
+  readonly snapshots: number;
+  readonly snapshotsInstalled: number;
+  /** Changes of the members, or of how they are led, that were made. */
+  readonly membershipChanges: number;
+  readonly entriesCommitted: number;
+  readonly calls: Readonly<CallCounts>;
+  readonly failures: Readonly<Record<string, number>>;
+  /** Of the history of clients. */
+  readonly operationsChecked: number;
+  /** Parts of the history that were too hard to check. */
+  readonly inconclusive: number;
+  /** What went wrong on purpose, by kind. */
+  readonly faults: Readonly<Record<string, Count>>;
+  /** Conditions that every long run should reach, and how often this one did. */
+  readonly sometimes: Readonly<Record<string, number>>;
 }
 
 /**
- * Three nodes as in production, a key-value store on each, in virtual time: clients put under loss
- * and delay of messages, the leader crashes or is cut off, and comes back, and at the end everything is compared.
- * Throws where a promise is broken; the message names the seed.
+ * A whole cluster as in production in one process: only network, disks, clocks and chance are replaced. Nodes
+ * are lost and damaged in all the ways that the features say while clients call them, then all is healed,
+ * and everything must come to rest in time. Checkers look on from outside.
  *
- *     seed ─▶ a stream of chance for each link, disk, client and for the crashes
- *     event ─▶ all promises settle ─▶ next event      each noted in the trace
+ *     found ─▶ faults ─▶ quiet ─▶ faults ─▶ … ─▶ heal ─▶ settle ─▶ compare
+ *
+ * Resolves also where something was seen to be broken; `violation` says what.
  */
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
-  const simulation = new Simulation(options);
-  try {
-    return await simulation.run();
-  } catch (cause) {
-    const { seed, puts = 1000 } = options;
-    const command = `npm run simulate -- --seed ${seed} --puts ${puts}`;
-    throw new Error(`seed ${seed}: ${String(cause)}\n  again: ${command}`, { cause });
-  }
+  return await new Simulation(options).run();
 }
 
-const MAX_DELAY_MS = 3;
-const MAX_DISK_MS = 4;
-const DUPLICATE = 0.02;
-const REORDER = 0.05;
+/** How long a cluster may take to form, to answer again in a quiet window, and to come to rest at the end. */
+const FORM_LIMIT_MS = 120_000;
+const CALM_TIMEOUTS = 40;
+const SETTLE_LIMIT_MS = 240_000;
 
 class Simulation {
-  readonly #options: Required<{
-    [K in keyof SimulationOptions]: NonNullable<SimulationOptions[K]>;
-  }>;
-  readonly #random: SeededRandom;
-  readonly #trace = new Trace();
-  #cluster: TestCluster | null = null;
-  #isFaulty = false;
-  #framesLost = 0;
-  #crashes = 0;
-  #splits = 0;
+  readonly #seed: string;
+  readonly #features: Features;
+  readonly #time = new VirtualTime();
+  readonly #trace: Trace;
+  readonly #world: World;
+  readonly #nemesis: Nemesis;
+  readonly #clients: Clients;
+  readonly #history: History<KVInput, KVOutput>;
+  #inconclusive = 0;
 
-  constructor({ seed, puts = 1000, clients = 4, troubles = 4, loss = 0.03 }: SimulationOptions) {
-    this.#options = { seed, puts, clients, troubles, loss };
-    this.#random = new SeededRandom(seed);
+  constructor({ seed, features = drawFeatures(seed), print }: SimulationOptions) {
+    const { clock } = this.#time;
+    const random = new SeededRandom(seed);
+    this.#seed = String(seed);
+    this.#features = features;
+    this.#trace = new Trace({ now: () => clock.now(), print });
+    const trace = this.#trace;
+    this.#world = new World({ features, clock, random: random.fork('world'), trace });
+    this.#nemesis = new Nemesis(this.#world, random.fork('nemesis'));
+    this.#history = new History({ clock });
+    this.#clients = new Clients({
+      ...{ features, clock, trace, history: this.#history },
+      random: random.fork('clients'),
+      nodes: () =>
+        this.#world.running.flatMap(({ kv, process }) => {
+          return kv === null || process === null ? [] : [{ kv, process }];
+        }),
+      broken: (sentence) => this.#world.violations.report(sentence),
+    });
   }
 
   async run(): Promise<SimulationResult> {
-    const cluster = await openTestCluster({
-      time: 'virtual',
-      seed: this.#options.seed,
-      timing: 'fast',
-      callTimeoutMs: 2000,
-      disks: (id) => this.#diskOf(id),
-    });
-    this.#cluster = cluster;
     try {
-      return await this.#drive(cluster);
-    } finally {
-      await cluster.close();
+      await this.#drive();
+    } catch (error) {
+      if (!(error instanceof Violation)) throw error;
+      this.#world.violations.report(error.message);
     }
+    return this.#result();
   }
 
-  async #drive(cluster: TestCluster): Promise<SimulationResult> {
-    const { puts, clients, troubles, loss, seed } = this.#options;
-    const { nodes, clock, events, network } = cluster;
-    const trace = this.#trace;
-    const elections = new Elections(events);
-    this.#traceEvents(events);
-    network.setFaults({
-      drop: this.#lossOf(loss),
-      delayMs: [0, MAX_DELAY_MS],
-      duplicate: DUPLICATE,
-      reorder: REORDER,
+  async #drive(): Promise<void> {
+    const world = this.#world;
+    for (const id of world.founders) world.start(id);
+    await this.#until('a cluster has formed', FORM_LIMIT_MS, () => {
+      return world.founders.every((id) => (world.node(id).status()?.commitIndex ?? 0) > 0);
     });
-    const random = this.#random.fork('clients');
-    const workload = new Workload({ nodes, clock, random, trace, puts, clients });
-    this.#isFaulty = true;
-    const written = workload.run();
-    await this.#trouble(cluster, workload, troubles);
-    await cluster.run(written);
-    this.#isFaulty = false;
-    await cluster.settle();
-    const state = await cluster.run(checkStates(nodes, workload));
-    elections.check();
-    trace.add(clock.now(), state);
-    return {
-      seed: String(seed),
-      traceHash: trace.hash,
-      steps: trace.count,
-      elections: elections.won,
-      crashes: this.#crashes,
-      splits: this.#splits,
-      framesLost: this.#framesLost,
-      acknowledged: workload.acknowledged.size,
-      unknown: workload.unknown.size,
-      virtualMs: Math.round(clock.now()),
-    };
+    await this.#setLease();
+    let areClientsDone = false;
+    void this.#clients.run().then(() => {
+      areClientsDone = true;
+    });
+    this.#nemesis.start();
+    await this.#faults();
+    this.#clients.stop();
+    await this.#until('every call has settled', SETTLE_LIMIT_MS, () => areClientsDone);
+    await this.#settle();
+    await this.#until('no node keeps a call', SETTLE_LIMIT_MS, () => {
+      return world.running.every((node) => node.status()?.pendingCalls === 0);
+    });
+    await this.#compare();
   }
 
-  /** Takes away whoever leads, the moment that a put is acknowledged: one in each part of the run. */
-  async #trouble(cluster: TestCluster, workload: Workload, troubles: number): Promise<void> {
-    const random = this.#random.fork('troubles');
-    const part = Math.floor(this.#options.puts / 2 / Math.max(troubles, 1));
-    for (let trouble = 0; trouble < troubles; trouble += 1) {
-      await cluster.run(workload.reached(trouble * part + 1 + random.below(part)));
-      const { id } = await cluster.leader();
-      const isCrash = random.chance(0.5) || trouble === 0;
-      this.#note(`${isCrash ? 'crash' : 'split'} ${id}`);
-      if (isCrash) await cluster.crash(id);
-      else cluster.split([[id]]);
-      await cluster.elapse(random.below(1500));
-      this.#note(`back ${id}`);
-      if (isCrash) await cluster.restart(id);
-      else cluster.heal();
-      if (isCrash) this.#crashes += 1;
-      else this.#splits += 1;
+  /** Windows with faults, and between them quiet ones in which the cluster must answer. */
+  async #faults(): Promise<void> {
+    const world = this.#world;
+    const { durationMs, windows } = this.#features;
+    const endMs = world.clock.now() + durationMs;
+    while (world.clock.now() < endMs) {
+      world.isFaulty = true;
+      world.links.hasBase = true;
+      await this.#elapse(Math.min(windows.faultyMs, endMs - world.clock.now()));
+      await this.#heal();
+      await this.#elapse(windows.quietMs);
     }
   }
 
-  #diskOf(id: NodeId): {
-    readonly latencyMs: (write: { kind: string; entryCount: number }) => number;
-  } {
-    const random = this.#random.fork(`disk ${id}`);
-    return {
-      latencyMs: ({ kind, entryCount }) => {
-        this.#note(`${id} ${kind} ${entryCount}`);
-        return random.next() * MAX_DISK_MS;
-      },
-    };
+  /** Nothing is wrong any more, and everybody who is to run does. */
+  async #heal(): Promise<void> {
+    const world = this.#world;
+    const { electionTimeoutMaxMs } = this.#features.timing;
+    this.#trace.say('heal');
+    world.isFaulty = false;
+    this.#nemesis.heal();
+    world.links.hasBase = false;
+    world.links.heal();
+    for (const id of world.ids) world.diskFaults(id).heal();
+    for (const id of world.wanted) world.revive(id);
+    const calmMs = CALM_TIMEOUTS * electionTimeoutMaxMs + 30_000;
+    const before = this.#clients.counts.acknowledged;
+    await this.#until('a call is answered once all is well again', calmMs, () => {
+      for (const id of world.wanted) if (world.node(id).phase === 'refused') world.revive(id);
+      return this.#clients.counts.acknowledged > before;
+    });
   }
 
-  /** Every frame passes here when it is sent. Each link has a stream of its own. */
-  #lossOf(loss: number): (frame: FrameInFlight) => boolean {
-    const links = new Map<string, SeededRandom>();
-    return ({ from, to, lane, bytes }) => {
-      const link = `${from}>${to}`;
-      const random = links.get(link) ?? this.#random.fork(`loss ${link}`);
-      links.set(link, random);
-      const isLost = random.chance(loss) && this.#isFaulty;
-      if (isLost) this.#framesLost += 1;
-      this.#note(`${link} ${lane}${isLost ? ' lost' : ''}`, bytes);
-      return isLost;
-    };
+  /** Everybody holds what the leader holds. */
+  async #settle(): Promise<void> {
+    const world = this.#world;
+    await this.#until('every member holds the same log', SETTLE_LIMIT_MS, () => {
+      const leader = world.leader();
+      if (leader === null) return false;
+      const { lastIndex, members } = leader.status;
+      return members.every(({ id, incarnation }) => {
+        const status = world.node(id).status();
+        return (
+          status !== null &&
+          status.incarnation === incarnation &&
+          status.lastIndex === lastIndex &&
+          status.appliedIndex === lastIndex &&
+          status.durableIndex === lastIndex
+        );
+      });
+    });
   }
 
-  #traceEvents(events: EventBus): void {
-    const names: readonly EventName[] = [
-      'raft.electionTimedOut',
-      'raft.stateChanged',
-      'raft.leaderChanged',
-      'raft.entriesCommitted',
-      'raft.membershipChanged',
-      'network.peerConnected',
-      'network.peerLost',
-    ];
-    for (const name of names) {
-      events.on(name, (event) => this.#note(`${name} ${JSON.stringify(event)}`));
+  async #compare(): Promise<void> {
+    const world = this.#world;
+    const members = world.leader()?.status.members ?? [];
+    const nodes = members.map(({ id }) => world.node(id));
+    const states = await this.#wait(Promise.all(nodes.map(finalStateOf)));
+    checkEqual(states, world.violations);
+    const [first] = states;
+    const { operations } = this.#history;
+    if (first !== undefined) checkPromises(operations, first, world.violations);
+    const result = checkLinearizability(kvModel, operations);
+    this.#inconclusive = result.parts.filter((part) => part.verdict === 'inconclusive').length;
+    world.violations.expect(result.verdict !== 'violated', () => {
+      return `what clients saw has no order: ${explain(result)}`;
+    });
+    this.#trace.say(
+      JSON.stringify(states.map(({ revision, entries }) => [revision, [...entries]])),
+    );
+  }
+
+  async #setLease(): Promise<void> {
+    const { leaderLeaseMs } = this.#features;
+    const leader = this.#world.leader();
+    if (leaderLeaseMs === null || leader?.node.kv == null) return;
+    try {
+      await this.#wait(leader.node.kv.membership.setLeadership({ leaderLeaseMs }));
+    } catch (error) {
+      if (!QuorateError.is(error)) throw error;
     }
   }
 
-  #note(what: string, bytes?: Uint8Array): void {
-    this.#trace.add(this.#cluster?.clock.now() ?? 0, what, bytes);
+  async #until(what: string, limitMs: number, isTrue: () => boolean): Promise<void> {
+    const { violations } = this.#world;
+    const look = lookEvery(this.#time, isTrue);
+    const isMet = await this.#time.until(() => violations.first !== null || look(), limitMs);
+    this.#check();
+    if (isMet) return;
+    const states = this.#world.ids.map((id) => describe(this.#world.node(id))).join('; ');
+    throw new Violation(`it took more than ${limitMs / 1000} s until ${what}: ${states}`);
   }
+
+  async #elapse(ms: number): Promise<void> {
+    let isOver = false;
+    this.#world.clock.after(ms, () => {
+      isOver = true;
+    });
+    await this.#time.until(() => isOver || this.#world.violations.first !== null, ms + 1);
+    this.#check();
+  }
+
+  async #wait<T>(work: Promise<T>): Promise<T> {
+    let isOver = false;
+    const over = (): void => {
+      isOver = true;
+    };
+    work.then(over, over);
+    await this.#until('a call has settled', SETTLE_LIMIT_MS, () => isOver);
+    return await work;
+  }
+
+  #check(): void {
+    const { first } = this.#world.violations;
+    if (first !== null) throw first;
+  }
+
+  #result(): SimulationResult {
+    const world = this.#world;
+    return {
+      seed: this.#seed,
+      traceHash: this.#trace.hash,
+      steps: this.#trace.count,
+      virtualMs: Math.round(world.clock.now()),
+      violation: world.violations.first?.message ?? null,
+      nodes: this.#features.nodes,
+      elections: world.elections.won,
+      snapshots: world.snapshots,
+      snapshotsInstalled: world.installs,
+      membershipChanges: world.changes,
+      entriesCommitted: world.logs.committedIndex,
+      calls: { ...this.#clients.counts },
+      failures: Object.fromEntries([...this.#clients.failures].sort()),
+      operationsChecked: this.#history.size,
+      inconclusive: this.#inconclusive,
+      faults: world.counts.all,
+      sometimes: Object.fromEntries([...world.sometimes].sort()),
+    };
+  }
+}
+
+/** What is asked after every event must cost little: the look is taken every few milliseconds. */
+function lookEvery(time: VirtualTime, isTrue: () => boolean): () => boolean {
+  let nextMs = 0;
+  let isFound = false;
+  return () => {
+    if (isFound || time.clock.now() < nextMs) return isFound;
+    nextMs = time.clock.now() + LOOK_MS;
+    isFound = isTrue();
+    return isFound;
+  };
+}
+
+const LOOK_MS = 20;
+
+async function finalStateOf(node: SimulatedNode): Promise<FinalState> {
+  const { kv } = node;
+  if (kv === null) throw new Violation(`${node.id} does not run at the end`);
+  return await stateOf(node.id, kv);
+}
+
+function describe(node: SimulatedNode): string {
+  const status = node.status();
+  if (status === null) return `${node.id} ${node.phase} ${node.refusal?.message ?? ''}`;
+  const { role, term, leader, lastIndex, durableIndex, commitIndex, appliedIndex } = status;
+  const at = `${appliedIndex}/${commitIndex}/${durableIndex}/${lastIndex}`;
+  return `${node.id} ${role} of term ${term} under ${leader?.id ?? 'nobody'} at ${at}`;
 }
