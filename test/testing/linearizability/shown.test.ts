@@ -32,7 +32,7 @@ t.test('an unknown operation runs on to the end, beside what its client does nex
   const { counterexamples } = checkLinearizability(kvModel, history.operations);
   t.equal(
     timelineOf(counterexamples[0]!),
-    `"x": 3 of 3 operations that together no order explains
+    `"x": 3 of 3 operations, and no order explains them
 
               a                            a
       1.0 ms  ┌ put "1", outcome unknown

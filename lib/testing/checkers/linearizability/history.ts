@@ -33,6 +33,7 @@ export type Operation<Input, Output> = Call<Input> &
 export interface Call<Input> {
   /** Who called: a name for the reader. One client may have several calls under way. */
   readonly client: string;
+  /** Plain data: what has the same JSON is the same. */
   readonly input: Input;
   /**
    * Places in one order of all begins and ends of a history. An operation that returned at a place before

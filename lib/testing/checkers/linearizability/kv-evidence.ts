@@ -3,7 +3,7 @@ import type { KVInput, KVOutput, SeenEntry } from './kv-model.js';
 
 type KVOperation = Operation<KVInput, KVOutput>;
 
-/** The first return of somebody who saw an entry. */
+/** When somebody had seen an entry. */
 interface Sighting {
   readonly entry: SeenEntry;
   readonly returnedAt: number;
@@ -28,9 +28,7 @@ export function withEvidence(operations: readonly KVOperation[]): readonly KVOpe
     const entry =
       output.kind === 'entry' || output.kind === 'conditionFailed' ? output.entry : null;
     if (entry === null) continue;
-    const before = sightings.get(entry.value);
-    if (before === undefined || returnedAt < before.returnedAt)
-      sightings.set(entry.value, { entry, returnedAt });
+    if (!sightings.has(entry.value)) sightings.set(entry.value, { entry, returnedAt });
   }
   return operations.map((operation) => {
     const { input, outcome } = operation;
@@ -45,9 +43,8 @@ function count(counts: Map<string, number>, value: string): void {
   counts.set(value, (counts.get(value) ?? 0) + 1);
 }
 
-/** A sighting before the put began is left to the search: it is what is wrong. */
+/** Where the sighting came before the put, the search does not get past the sighting. */
 function asSeen(put: KVOperation, { entry, returnedAt }: Sighting): KVOperation {
-  if (returnedAt < put.invokedAt) return put;
   const { client, input, invokedAt, invokedMs } = put;
   const output = { kind: 'put', revision: entry.modRevision, created: null } as const;
   const call = { client, input, invokedAt, invokedMs };

@@ -101,7 +101,6 @@ function isBefore(revision: Revision, state: KeyState): boolean {
 function seen(state: KeyState, entry: SeenEntry | null): KeyState | null {
   if (entry === null) return state.value === null ? state : null;
   if (entry.value !== state.value) return null;
-  if (state.isExact) return entry.modRevision === state.revision ? state : null;
   return withRevision(state, entry.modRevision);
 }
 

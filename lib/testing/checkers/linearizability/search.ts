@@ -105,9 +105,7 @@ export class Search<State, Input, Output> {
     inOrder.sort((a, b) => a.invokedAt - b.invokedAt);
     this.#model = model;
     this.#known = inOrder.filter((operation) => operation.outcome === 'acknowledged');
-    this.#kinds = kindsOf(
-      inOrder.filter(({ outcome, input }) => outcome === 'unknown' && !model.isRead(input)),
-    );
+    this.#kinds = kindsOf(inOrder.filter(({ outcome }) => outcome === 'unknown'));
     this.#maxSteps = maxSteps;
     this.#init = model.init(part);
   }
@@ -156,7 +154,6 @@ export class Search<State, Input, Output> {
       const state = this.#step(node.state, operation.input, undefined);
       if (state === null) continue;
       const fingerprint = this.#model.fingerprint(state);
-      if (fingerprint === node.fingerprint) continue;
       const used = new Map(node.used).set(kind, count + 1);
       const parent = node;
       const child = this.#arrive({ ...node, parent, placed: operation, state, fingerprint, used });
@@ -291,7 +288,6 @@ function isFurther<State, Input, Output>(
 }
 
 function isWithin(fewer: Used, used: Used): boolean {
-  if (fewer.size > used.size) return false;
   for (const [kind, count] of fewer) {
     if (count > (used.get(kind) ?? 0)) return false;
   }

@@ -38,8 +38,8 @@ export function timelineOf(counterexample: Counterexample): string {
 /** What a counter-example is about, in a sentence. */
 export function headline({ part, operations, outOf }: Counterexample): string {
   const all = grouped(outOf);
-  const which = operations.length === 1 ? 'operation that' : 'operations that together';
-  return `${name(part)}: ${operations.length} of ${all} ${which} no order explains`;
+  const them = operations.length === 1 ? 'it' : 'them';
+  return `${name(part)}: ${operations.length} of ${all} operations, and no order explains ${them}`;
 }
 
 /** What the state can be while the blocked operation runs. */
