@@ -42,6 +42,7 @@ export class Logs {
   /** Everything that ever stood at an index. */
   readonly #places: Place[][] = [];
   readonly #committed: Committed[] = [];
+  #oldCommitted = 0;
 
   constructor(violations: Violations) {
     this.#violations = violations;
@@ -143,6 +144,7 @@ export class Logs {
       const known = this.#committed[i];
       if (known === undefined) {
         this.#committed[i] = { ...place, knownTerm: term };
+        if (place.term < term) this.#oldCommitted += 1;
         this.#violations.expect(this.#isOnQuorum(view, i, place), () => {
           return `entry ${i} is said to be committed by ${member}, and is not durable on a quorum`;
         });
@@ -152,6 +154,16 @@ export class Logs {
         return `${member} has applied entry ${i} of term ${place.term}, where one of term ${known.term} is committed`;
       });
     }
+  }
+
+  /** The configuration that a member goes by; null where that was not seen. */
+  configurationOf(member: MemberId): Configuration | null {
+    return configurationAt(this.#viewOf(member), Number.MAX_SAFE_INTEGER);
+  }
+
+  /** Entries that were first told to be committed in a later term than their own (Raft §5.4.2). */
+  get oldCommitted(): number {
+    return this.#oldCommitted;
   }
 
   /** A member leads `term`. */

@@ -210,8 +210,7 @@ export class Clients {
 
   #get(key: string, consistency: Consistency): Call {
     return {
-      // What is stale is no part of a history that is linearizable.
-      inputs: consistency === 'stale' ? [] : [{ kind: 'get', key, consistency }],
+      inputs: [{ kind: 'get', key, consistency }],
       run: async (kv) => {
         const entry = await kv.getEntry(key, { consistency });
         if (entry !== null && consistency !== 'stale') this.#seen.set(key, entry.modRevision);

@@ -191,7 +191,7 @@ class Draw {
 }
 
 function drawTiming(draw: Draw): SimulatedTiming {
-  const tickMs = draw.pick([10, 20, 50, 100, 100, 200, 200, 500]);
+  const tickMs = draw.pick([10, 50, 100, 200, 200, 500, 500]);
   const heartbeatMs = tickMs * draw.between(1, 5);
   const electionTimeoutMinMs = heartbeatMs * draw.between(2, 6);
   const electionTimeoutMaxMs = electionTimeoutMinMs + tickMs * draw.between(1, 20);
@@ -209,7 +209,7 @@ function drawClients(
   return {
     clients: draw.of('count').between(1, 12),
     keys: draw.of('keys').pick([1, 2, 5, 10, 30, 200]),
-    operationsPerSecond: draw.of('rate').pick([2, 5, 10, 20, 40, 60]),
+    operationsPerSecond: draw.of('rate').pick([1, 2, 5, 10, 20, 40]),
     operations: {
       put: share('put', [1, 5, 10]),
       get: share('get', [1, 5, 10]),
@@ -222,7 +222,10 @@ function drawClients(
       list: share('list', [0, 0, 1]),
     },
     valueBytes: draw.of('values').pick([0, 20, 20, 100, 2000]),
-    callTimeoutMs: draw.of('timeout').between(2, 20) * timing.electionTimeoutMaxMs,
+    callTimeoutMs: Math.min(
+      60_000,
+      draw.of('timeout').between(2, 20) * timing.electionTimeoutMaxMs,
+    ),
   };
 }
 
@@ -233,7 +236,7 @@ function drawLimits(draw: Draw): Partial<Limits> {
     maxInflightAppends: one('inflight', [1, 2, 8, 64]),
     maxInflightBytes: one('inflightBytes', [500, 20_000, 8 << 20]),
     maxUncommittedBytes: one('uncommitted', [2000, 50_000, 32 << 20]),
-    snapshotEntries: one('snapshots', [1, 5, 20, 100, 300, 1000]),
+    snapshotEntries: one('snapshots', [1, 10, 30, 100, 300, 1000]),
     trailingEntries: one('trailing', [1, 3, 20, 200, 5000]),
     maxLogBytes: one('log', [2000, 100_000, 256 << 20]),
     maxPendingCalls: one('calls', [10, 100, 16_384]),

@@ -79,6 +79,11 @@ export class Links {
     };
   }
 
+  /** Whether somebody does not hear somebody. */
+  get isCut(): boolean {
+    return [...this.#faults].some(({ kind }) => kind === 'cut');
+  }
+
   /** Ends every fault. */
   heal(): void {
     this.#faults.clear();

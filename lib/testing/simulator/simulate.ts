@@ -1,11 +1,10 @@
 import { QuorateError } from '../../base/index.js';
 import {
-  checkLinearizability,
+  checkKV,
   explain,
   History,
   type KVInput,
   type KVOutput,
-  kvModel,
 } from '../checkers/linearizability/index.js';
 import { Violation } from '../checkers/violation.js';
 import { SeededRandom } from '../seeded-random.js';
@@ -131,6 +130,7 @@ class Simulation {
     });
     this.#nemesis.start();
     await this.#faults();
+    if (this.#features.healsQuorumFirst) await this.#quorumAlone();
     this.#clients.stop();
     await this.#until('every call has settled', SETTLE_LIMIT_MS, () => areClientsDone);
     await this.#settle();
@@ -157,7 +157,6 @@ class Simulation {
   /** Nothing is wrong any more, and everybody who is to run does. */
   async #heal(): Promise<void> {
     const world = this.#world;
-    const { electionTimeoutMaxMs } = this.#features.timing;
     this.#trace.say('heal');
     world.isFaulty = false;
     this.#nemesis.heal();
@@ -165,12 +164,28 @@ class Simulation {
     world.links.heal();
     for (const id of world.ids) world.diskFaults(id).heal();
     for (const id of world.wanted) world.revive(id);
-    const calmMs = CALM_TIMEOUTS * electionTimeoutMaxMs + 30_000;
+    await this.#answered('a call is answered once all is well again');
+  }
+
+  async #answered(what: string): Promise<void> {
+    const world = this.#world;
+    const calmMs = CALM_TIMEOUTS * this.#features.timing.electionTimeoutMaxMs + 30_000;
     const before = this.#clients.counts.acknowledged;
-    await this.#until('a call is answered once all is well again', calmMs, () => {
+    await this.#until(what, calmMs, () => {
       for (const id of world.wanted) if (world.node(id).phase === 'refused') world.revive(id);
       return this.#clients.counts.acknowledged > before;
     });
+  }
+
+  /** A quorum is enough: all others stay away until it has answered. */
+  async #quorumAlone(): Promise<void> {
+    const world = this.#world;
+    const voters = (world.leader()?.status.members ?? []).filter(({ role }) => role === 'voter');
+    const away = voters.slice(Math.floor(voters.length / 2) + 1).map(({ id }) => id);
+    for (const id of away) world.kill(id, 'powerCut');
+    await this.#answered('a quorum answers alone');
+    world.sees('a quorum answered alone');
+    for (const id of away) world.start(id);
   }
 
   /** Everybody holds what the leader holds. */
@@ -202,7 +217,7 @@ class Simulation {
     const [first] = states;
     const { operations } = this.#history;
     if (first !== undefined) checkPromises(operations, first, world.violations);
-    const result = checkLinearizability(kvModel, operations);
+    const result = checkKV(operations);
     this.#inconclusive = result.parts.filter((part) => part.verdict === 'inconclusive').length;
     world.violations.expect(result.verdict !== 'violated', () => {
       return `what clients saw has no order: ${explain(result)}`;
@@ -275,10 +290,20 @@ class Simulation {
       failures: Object.fromEntries([...this.#clients.failures].sort()),
       operationsChecked: this.#history.size,
       inconclusive: this.#inconclusive,
-      faults: world.counts.all,
+      faults: { ...world.counts.all, ...lostOf(world) },
       sometimes: Object.fromEntries([...world.sometimes].sort()),
     };
   }
+}
+
+/** Crashes that took something, beside what was asked for. */
+function lostOf(world: World): Record<string, Count> {
+  const { writes, torn, names } = world.lost;
+  return {
+    'crash: name lost': { asked: 0, happened: names },
+    'crash: write lost': { asked: 0, happened: writes },
+    'crash: write torn': { asked: 0, happened: torn },
+  };
 }
 
 /** What is asked after every event must cost little: the look is taken every few milliseconds. */

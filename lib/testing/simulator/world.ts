@@ -186,6 +186,17 @@ export class World {
       void this.clock.after(2 * this.features.callTimeoutMs, () => (this.#changing -= 1));
   }
 
+  /** What crashes took of disks, over all nodes. */
+  get lost(): { readonly writes: number; readonly torn: number; readonly names: number } {
+    const sum = { writes: 0, torn: 0, names: 0 };
+    for (const { node } of this.#seats.values()) {
+      sum.writes += node.disk.lost.writes;
+      sum.torn += node.disk.lost.torn;
+      sum.names += node.disk.lost.names;
+    }
+    return sum;
+  }
+
   /** Notes that something happened that every long run should see. */
   sees(condition: string): void {
     this.sometimes.set(condition, (this.sometimes.get(condition) ?? 0) + 1);
@@ -384,6 +395,7 @@ export class World {
       if (isDead()) return;
       this.installs += 1;
       this.sees('a snapshot was installed');
+      if (this.links.isCut) this.sees('a snapshot was installed during a split');
       this.trace.note(`${id} installed`, index);
       this.#passed(id, 'installed');
     });
@@ -399,6 +411,8 @@ export class World {
     if (member === null) return;
     this.elections.elected(member, term);
     this.logs.elected(member, term);
+    const { outgoing = [] } = this.logs.configurationOf(member) ?? {};
+    if (outgoing.length > 0) this.sees('a leader was elected in a joint configuration');
     this.#passed(id, 'elected');
   }
 
@@ -406,7 +420,10 @@ export class World {
     const { member, id } = seat.node;
     if (member === null) return;
     this.trace.note(`${id} committed`, index);
+    const before = this.logs.oldCommitted;
     this.logs.committed(member, index, seat.term);
+    if (this.logs.oldCommitted > before)
+      this.sees('a new leader committed an entry of an older term');
     this.#passed(id, 'applied');
   }
 

@@ -25,7 +25,7 @@ export const ADMINISTRATION_INJECTIONS = {
     return 'happened';
   },
   promoteMember: (world, random) =>
-    asked(world, random, async (membership) => {
+    asked(world, random, true, async (membership) => {
       const learners = membership.list().filter(({ role }) => role === 'learner');
       const learner = learners[Math.floor(random.next() * learners.length)];
       if (learner === undefined) return false;
@@ -33,7 +33,7 @@ export const ADMINISTRATION_INJECTIONS = {
       return true;
     }),
   removeMember: (world, random) =>
-    asked(world, random, async (membership) => {
+    asked(world, random, true, async (membership) => {
       const members = membership.list();
       const voters = members.filter(({ role }) => role === 'voter');
       const member = at(members, random.below(members.length));
@@ -44,7 +44,7 @@ export const ADMINISTRATION_INJECTIONS = {
       return true;
     }),
   replaceMember: (world, random) =>
-    asked(world, random, async (membership) => {
+    asked(world, random, true, async (membership) => {
       const members = membership.list();
       const spare = world.wanted.find((id) => !members.some((member) => member.id === id));
       const learner = members.find(({ role }) => role === 'learner')?.id ?? spare;
@@ -58,7 +58,7 @@ export const ADMINISTRATION_INJECTIONS = {
       return true;
     }),
   transfer: (world, random) =>
-    asked(world, random, async (membership, kv) => {
+    asked(world, random, false, async (membership, kv) => {
       const members = membership.list();
       const to = members[Math.floor(random.next() * members.length)];
       await kv.transferLeadership(random.chance(0.3) ? undefined : to?.id);
@@ -66,13 +66,13 @@ export const ADMINISTRATION_INJECTIONS = {
       return true;
     }),
   priority: (world, random) =>
-    asked(world, random, async (membership) => {
+    asked(world, random, false, async (membership) => {
       const member = at(membership.list(), random.below(membership.list().length));
       await membership.update(member.id, { priority: random.below(4) });
       return true;
     }),
   lease: (world, random) =>
-    asked(world, random, async (membership) => {
+    asked(world, random, false, async (membership) => {
       const { leaderLeaseMs } = world.features;
       if (leaderLeaseMs === null) return false;
       const isOn = membership.leadership.leaderLeaseMs !== null;
@@ -85,6 +85,7 @@ export const ADMINISTRATION_INJECTIONS = {
 async function asked(
   world: World,
   random: SeededRandom,
+  changesMembers: boolean,
   work: (membership: Membership, kv: KVStore) => Promise<boolean>,
 ): Promise<'happened' | null> {
   const { running } = world;
@@ -92,7 +93,7 @@ async function asked(
   const kv = node?.kv ?? null;
   const process = node?.process ?? null;
   if (kv === null || process === null || kv.membership.list().length === 0) return null;
-  const changed = world.changing();
+  const changed = changesMembers ? world.changing() : (): void => {};
   const done = new Promise<boolean>((resolve, reject) => {
     process.deliver(() => work(kv.membership, kv).then(resolve, reject));
     void process.killed.then(() => resolve(false));

@@ -22,6 +22,18 @@ const INJECTIONS: Readonly<Record<FaultKind, Injection>> = {
 /** Between two looks whether faults may begin again. */
 const LOOK_MS = 500;
 
+/** What makes sense in few moments only is tried so often again. */
+const PATIENCE: Readonly<Partial<Record<FaultKind, number>>> = {
+  flip: 100,
+  zero: 100,
+  stale: 100,
+  lose: 100,
+  wipe: 100,
+  replaceMember: 20,
+  addMember: 20,
+};
+const TRY_MS = 50;
+
 /** Lets things go wrong as the features of the world say, while it is faulty. */
 export class Nemesis {
   readonly #world: World;
@@ -64,15 +76,19 @@ export class Nemesis {
       return;
     }
     this.#schedule(kind, meanMs, random);
-    this.#inject(kind, random);
+    this.#world.counts.ask(kind);
+    this.#inject(kind, random, PATIENCE[kind] ?? 0);
   }
 
-  #inject(kind: FaultKind, random: SeededRandom): void {
-    const { counts, trace } = this.#world;
-    counts.ask(kind);
-    trace.say(`fault ${kind}`);
+  #inject(kind: FaultKind, random: SeededRandom, tries: number): void {
+    const { counts, trace, clock, isFaulty } = this.#world;
+    if (!isFaulty) return;
     const outcome = INJECTIONS[kind](this.#world, random);
-    if (outcome === null) return;
+    if (outcome === null) {
+      if (tries > 0) clock.after(TRY_MS, () => this.#inject(kind, random, tries - 1));
+      return;
+    }
+    trace.say(`fault ${kind}`);
     if (outcome === 'happened') counts.happen(kind);
     else if (outcome instanceof Promise) {
       void outcome.then((end) => {
