@@ -2,7 +2,7 @@
  * Runs simulations: `npm run simulate -- [--seeds N | --hours H | --seed S [--trace]] [--from FIRST]`. With
  * `--max-seconds S` things go wrong for no longer than that, in simulated time.
  *
- * Two processes share the seeds. The same hash for the same seed on every machine. The exit code is 1 when
+ * Two processes share the seeds. Interrupted, it ends those that are under way and sums up. The same hash for the same seed on every machine. The exit code is 1 when
  * something was seen to be broken: the seed is named, with the command that repeats it.
  */
 import { type ChildProcess, fork } from 'node:child_process';
@@ -61,8 +61,12 @@ async function many(): Promise<void> {
   const first = Number(values.from);
   let begun = 0;
   let cpuMs = 0;
+  let isAsked = false;
+  process.once('SIGINT', () => {
+    isAsked = true;
+  });
   const next = (): string | null => {
-    if (begun >= count || summary.hours >= hours) return null;
+    if (isAsked || begun >= count || summary.hours >= hours) return null;
     begun += 1;
     return String(first + begun - 1);
   };
@@ -108,6 +112,8 @@ function lost({ pid }: ChildProcess, code: number | null): Error {
 }
 
 function work(): void {
+  // Whoever gives out the seeds decides when it is over, and sums up.
+  process.on('SIGINT', () => {});
   process.on('message', (seed: string) => {
     const begun = process.cpuUsage();
     simulate({ seed, features: featuresOf(seed) }).then(
