@@ -10,6 +10,7 @@ export class SimulationSummary {
   readonly #faults = new Map<string, { asked: number; happened: number }>();
   readonly #sometimes = new Map<string, number>();
 
+  /** Counts one more simulation in. */
   add(result: SimulationResult): void {
     this.#seeds += 1;
     this.#virtualMs += result.virtualMs;
