@@ -44,6 +44,16 @@ const FLAGS: readonly Flag[] = [
     value: 'PORT',
     help: 'port for clients; 0 picks one; default: peer port + 1000',
   },
+  {
+    name: 'snapshot-entries',
+    value: 'N',
+    help: 'entries after which the next snapshot is taken; default: 100000',
+  },
+  {
+    name: 'trailing-entries',
+    value: 'N',
+    help: 'entries before a snapshot that stay for members not far behind; default: 5000',
+  },
   { name: 'console', value: null, help: 'an interactive console; the node ends with it' },
   { name: 'config', value: 'FILE', help: 'a JSON file with the same names; flags win' },
   { name: 'verbose', short: 'v', value: null, help: 'log every step' },

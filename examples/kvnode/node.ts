@@ -54,7 +54,7 @@ interface StoreParts {
 
 async function openStore(parts: StoreParts): Promise<KVStore<Uint8Array>> {
   const { settings, ports, peerAddress, clientAddress, logger } = parts;
-  const { id, cluster, join, dataDir, storage, timing } = settings;
+  const { id, cluster, join, dataDir, storage, timing, limits } = settings;
   const listed = (cluster ?? []).map(({ id: other, peer }) => [other, formatEndpoint(peer)]);
   try {
     return await openKVStore({
@@ -65,6 +65,7 @@ async function openStore(parts: StoreParts): Promise<KVStore<Uint8Array>> {
       transport: tcpTransport({ listen: formatEndpoint(ports.peer) }),
       storage: dataDir === null ? undefined : await storageIn(dataDir, storage),
       timing,
+      limits,
       clientAddress,
       logger,
       values: bytes,

@@ -1,4 +1,4 @@
-import { TIMING_PRESETS, type TimingOptions } from 'quorate';
+import { type Limits, TIMING_PRESETS, type TimingOptions } from 'quorate';
 import {
   clientEndpoint,
   type Endpoint,
@@ -43,6 +43,8 @@ export interface KVNodeSettings {
   /** Of a new directory; null: as the directory says, or the default. */
   readonly storage: EngineName | null;
   readonly timing: TimingOptions;
+  /** Those that were given. */
+  readonly limits: Partial<Limits>;
   readonly console: boolean;
   readonly verbose: boolean;
   /** Null: as fits where it goes. */
@@ -131,6 +133,10 @@ function interpret(settings: Settings, isRestart: boolean): KVNodeSettings {
     dataDir: optional(settings, 'data-dir', notEmpty),
     storage: engineOf(settings),
     timing: timingOf(settings),
+    limits: {
+      ...limit(settings, 'snapshot-entries', 'snapshotEntries'),
+      ...limit(settings, 'trailing-entries', 'trailingEntries'),
+    },
     console: settings.get('console')?.text === 'true',
     verbose: settings.get('verbose')?.text === 'true',
     logFormat: oneOf(settings, 'log-format', ['json', 'pretty']),
@@ -230,6 +236,14 @@ function timingOf(settings: Settings): TimingOptions {
     electionTimeoutMaxMs: electionTimeoutMaxMs ?? base.electionTimeoutMaxMs,
     networkDelayMs: networkDelayMs ?? base.networkDelayMs,
   };
+}
+
+function limit(settings: Settings, name: string, key: keyof Limits): Partial<Limits> {
+  const count = optional(settings, name, ({ text, source }) => {
+    if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+    throw new UsageError(`${source} must be a whole number from 1 on, not ${JSON.stringify(text)}`);
+  });
+  return count === null ? {} : { [key]: count };
 }
 
 function milliseconds(settings: Settings, name: string): number | null {

@@ -30,6 +30,12 @@ t.test('kvnode reads the command line of its own help', async (t) => {
   );
 });
 
+t.test('a node is told how often it takes a snapshot, and otherwise nothing is said', async (t) => {
+  t.same(settings('--id n1 --bind :1').limits, {});
+  const told = settings('--id n1 --bind :1 --snapshot-entries 1000 --trailing-entries 100');
+  t.same(told.limits, { snapshotEntries: 1000, trailingEntries: 100 });
+});
+
 t.test('an address may leave out its host, which is loopback then', async (t) => {
   for (const bind of ['7001', ':7001', '127.0.0.1:7001']) {
     t.same(settings(`--node-id n1 --bind ${bind}`).bind, { host: '127.0.0.1', port: 7001 });
@@ -97,6 +103,10 @@ t.test('what is wrong with a node is said in one line with what would be right',
     ],
     ['--id n1 --bind :1 --storage rocks', '--storage must be wal or level, not "rocks"'],
     ['--id n1 --bind :1 --transport http', '--transport http is not in this version; there is tcp'],
+    [
+      '--id n1 --bind :1 --snapshot-entries 0',
+      '--snapshot-entries must be a whole number from 1 on, not "0"',
+    ],
     ['--id n1 --bind :1 --timing slow', '--timing must be fast or debug or demo, not "slow"'],
     [
       '--id n1 --bind :1 --network-delay 1s',
