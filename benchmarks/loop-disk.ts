@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { missingForMounts, run, unmount } from './mounts.js';
+import { entrust } from '../test/integration/caretaker.js';
+import { missingForMounts, run, unmount, unmountCommand } from './mounts.js';
 
 const SIZE_BYTES = 64 * 2 ** 20;
 const COMMANDS = ['mkfs.ext4', 'losetup', 'mount', 'umount', 'fsfreeze'];
@@ -13,12 +14,18 @@ const COMMANDS = ['mkfs.ext4', 'losetup', 'mount', 'umount', 'fsfreeze'];
 export class LoopDisk {
   readonly folder: string;
   readonly #image: string;
+  readonly #release: () => void;
   #isMounted = false;
   #isFrozen = false;
 
   private constructor(parent: string, name: string) {
     this.folder = join(parent, name);
     this.#image = join(parent, `${name}.img`);
+    const thaw = `fsfreeze -u '${this.folder}'`;
+    this.#release = entrust({
+      kind: 'command',
+      command: `${thaw}; ${unmountCommand(this.folder)}`,
+    });
   }
 
   /** Names what stands in the way of making one; null where nothing does. */
@@ -60,6 +67,7 @@ export class LoopDisk {
     this.#isFrozen = false;
     if (this.#isMounted) unmount(this.folder);
     this.#isMounted = false;
+    this.#release();
     rmSync(this.folder, { recursive: true, force: true });
     rmSync(this.#image, { force: true });
   }

@@ -27,6 +27,12 @@ export function unmount(folder: string): void {
   }
 }
 
+/** What a shell does as `unmount`, for when this process is gone. */
+export function unmountCommand(folder: string): string {
+  const attempts = `for i in $(seq ${UMOUNT_ATTEMPTS})`;
+  return `${attempts}; do umount '${folder}' && break; sleep ${AGAIN_MS / 1000}; done`;
+}
+
 /** Runs a command to its end; throws with what it said where it fails. */
 export function run(command: string, ...args: readonly string[]): void {
   execFileSync(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { freePeer } from '../../examples/kvnode/ports.js';
+import { entrust } from './caretaker.js';
 
 export const KVNODE = programPath('kvnode/main.js');
 export const KVCTL = programPath('kvctl/main.js');
@@ -23,7 +24,7 @@ export interface RunOptions {
   readonly wrapper?: readonly string[];
 }
 
-/** A program that runs, and what it has said so far. */
+/** A program that runs, and what it has said so far. It does not outlive this process. */
 export class Program {
   readonly child: ChildProcess;
   readonly ended: Promise<Ended>;
@@ -37,6 +38,9 @@ export class Program {
       cwd: options.cwd,
       env: { ...cleanEnvironment(), ...options.env },
     });
+    if (this.child.pid !== undefined) {
+      this.child.once('exit', entrust({ kind: 'process', processId: this.child.pid }));
+    }
     this.child.stdout!.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text;
     });

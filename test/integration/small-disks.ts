@@ -10,7 +10,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { missingForMounts, run, unmount } from '../../benchmarks/mounts.js';
+import { missingForMounts, run, unmount, unmountCommand } from '../../benchmarks/mounts.js';
+import { entrust } from './caretaker.js';
 
 const MIB = 2 ** 20;
 const ZRAM = '/sys/class/zram-control';
@@ -29,6 +30,7 @@ export interface SmallDisk {
 export class FailingDisk implements SmallDisk {
   readonly folder: string;
   readonly #number: string;
+  readonly #release: () => void;
   #isMounted = false;
   #isThere = true;
 
@@ -43,6 +45,13 @@ export class FailingDisk implements SmallDisk {
   constructor(folder: string, sizeMiB: number) {
     this.folder = folder;
     this.#number = addDevice();
+    const system = `/sys/block/zram${this.#number}`;
+    const steps = [
+      unmountCommand(folder),
+      `echo 1 > ${system}/reset`,
+      `echo ${this.#number} > ${ZRAM}/hot_remove`,
+    ];
+    this.#release = entrust({ kind: 'command', command: steps.join('; ') });
     try {
       this.#set('disksize', `${sizeMiB}M`);
       run('mkfs.ext4', '-q', '-F', this.#device);
@@ -77,6 +86,7 @@ export class FailingDisk implements SmallDisk {
     this.#set('reset', '1');
     writeFileSync(`${ZRAM}/hot_remove`, this.#number);
     this.#isThere = false;
+    this.#release();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -97,6 +107,7 @@ export class FailingDisk implements SmallDisk {
 /** A file system in memory, of which something else can take all that is free. Linux, as root. */
 export class FullDisk implements SmallDisk {
   readonly folder: string;
+  readonly #release: () => void;
   #isMounted = false;
 
   /** Names what stands in the way of making one; null where nothing does. */
@@ -107,6 +118,7 @@ export class FullDisk implements SmallDisk {
   constructor(folder: string, sizeMiB: number) {
     this.folder = folder;
     mkdirSync(folder);
+    this.#release = entrust({ kind: 'command', command: unmountCommand(folder) });
     run('mount', '-t', 'tmpfs', '-o', `size=${sizeMiB}M`, 'tmpfs', folder);
     this.#isMounted = true;
   }
@@ -130,6 +142,7 @@ export class FullDisk implements SmallDisk {
   destroy(): void {
     if (this.#isMounted) unmount(this.folder);
     this.#isMounted = false;
+    this.#release();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
