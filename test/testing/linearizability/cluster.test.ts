@@ -77,23 +77,23 @@ async function client(
 
 t.test('a store whose leader is cut off again and again is linearizable', async (t) => {
   const outcomes = { acknowledged: 0, rejected: 0, unknown: 0 };
-  for (let seed = 1; seed <= 4; seed += 1) {
+  for (let seed = 1; seed <= 2; seed += 1) {
     const history = await recorded(seed);
     const result = checkKV(history.operations);
     t.equal(result.verdict, 'linearizable', explain(result));
     for (const { outcome } of history.operations) outcomes[outcome] += 1;
   }
-  t.ok(outcomes.unknown > 10, JSON.stringify(outcomes));
-  t.ok(outcomes.acknowledged > 800, JSON.stringify(outcomes));
+  t.ok(outcomes.unknown > 5, JSON.stringify(outcomes));
+  t.ok(outcomes.acknowledged > 400, JSON.stringify(outcomes));
 });
 
 t.test('stale reads that pass for linearizable ones are caught (a positive control)', async (t) => {
   const caught: string[] = [];
-  for (let seed = 1; seed <= 4; seed += 1) {
+  for (let seed = 1; seed <= 2; seed += 1) {
     const history = await recorded(seed, { lieAboutConsistency: true });
     const result = checkKV(history.operations);
     if (result.counterexamples.length > 0) caught.push(explain(result));
   }
-  t.equal(caught.length, 4);
+  t.equal(caught.length, 2);
   for (const text of caught) t.match(text, /✗ {2}c\d: .* has no place/);
 });
