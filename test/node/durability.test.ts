@@ -392,6 +392,46 @@ test('writes in a row are one: the later state, and the entries that stand after
   t.end();
 });
 
+test('term and vote are durable before anything of a log of that term is asked for (fault A5)', async (t) => {
+  const calls: string[] = [];
+  const told: number[] = [];
+  let saved = (): void => {};
+  const disk = new GroupDisk({
+    log: {
+      open: async () => ({ compacted: { index: 0, term: 0 }, entries: [] }),
+      append: async () => void calls.push('append'),
+      compact: async () => {},
+      reset: async () => void calls.push('reset'),
+    },
+    state: {
+      load: async () => null,
+      save: () => {
+        calls.push('save');
+        return new Promise((resolve) => {
+          saved = resolve;
+        });
+      },
+    },
+    slowTicks: 30,
+    metrics: noMetrics,
+    onWritten: (id) => told.push(id),
+    onFailed: (cause) => t.fail(String(cause)),
+  });
+  const hardState = { term: 2, votedFor: null };
+  const reset = { index: 4, term: 2 };
+  disk.add({ kind: 'write', writeId: 1, hardState, reset, entries: entries(2, 5, 1) });
+  disk.start();
+  for (let turn = 0; turn < 10; turn += 1) await null;
+  t.same(
+    calls,
+    ['save'],
+    'a log of a later term than the one that is stored is refused at a start',
+  );
+  saved();
+  while (told.length === 0) await null;
+  t.same(calls, ['save', 'reset', 'append']);
+});
+
 test('after a write that failed nothing is written, though it was asked for (schedule F8)', async (t) => {
   const calls: string[] = [];
   const told: string[] = [];

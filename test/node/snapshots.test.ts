@@ -198,6 +198,24 @@ test('a start finishes an install that a crash cut short (schedule D2, fault A9)
   t.same(found.compacted, { index: 9, term: 2 }, 'on disk as well');
 });
 
+test('a start passes over a snapshot of a term that was never stored', async (t) => {
+  const { engine, run, disk } = await memoryEngine();
+  const { state, log, snapshots } = engine.group('g');
+  await run(state.save({ term: 1, votedFor: null }));
+  await run(log.open());
+  const draft = { kind: 'noop', commandVersion: 0, payload: new Uint8Array(0) } as const;
+  await run(log.append(packEntries({ group: 'g', term: 1, firstIndex: 1, logTimeMs: 0 }, [draft])));
+  const configuration = encodeConfiguration(NO_CONFIGURATION);
+  const writer = await run(snapshots.create({ index: 9, term: 2, logTimeMs: 70, configuration }));
+  const { id } = await run(writer.commit());
+  disk.crash();
+  const again = await memoryEngine(disk);
+  const found = await again.run(loadGroup('g', again.engine.group('g'), new EchoMachine()));
+  t.same(found.loaded.entries.length, 1, 'the log stays as it is');
+  t.equal(found.loaded.snapshot, null);
+  t.same(found.unusable, [id]);
+});
+
 test('nothing is applied while a snapshot takes the place of what waits (schedule D6)', async (t) => {
   const machine = new EchoMachine();
   const applier = new Applier({ machine, clock: new VirtualTime().clock, onApplied: () => {} });

@@ -179,6 +179,13 @@ test('a follower takes a snapshot', async (t) => {
     },
   );
 
+  t.test('a leader passes over one that comes in late: it commits by counting', async (t) => {
+    const f = new Member('f', { voters: 'afc', term: 1, log: '1/1 1/2 1/3' });
+    lead(f, 'a');
+    t.same(lines(f.storeSnapshot('own', position(1, 2))), []);
+    t.equal(f.status.commitIndex, 0);
+  });
+
   t.test('what is being applied is neither applied twice nor undone (schedule D6)', async (t) => {
     const f = new Member('f', { voters: 'afc', term: 2, log: '1/1 1/2 1/3' });
     t.match(lines(f.receive(append('a', 'f', 2, { prev: '1/3', commit: 3 }))).join(), /apply/);

@@ -4,9 +4,12 @@ import { join } from 'node:path';
 import t from 'tap';
 import { QuorateError } from '../../lib/base/index.js';
 import type { OpenFile } from '../../lib/interfaces/index.js';
+import { silentLogger } from '../../lib/observe/index.js';
 import { storageContext } from '../../lib/testing/index.js';
+import { TwinFile } from '../../storage/files/index.js';
 import { levelStorage } from '../../storage/level/index.js';
 import { walStorage } from '../../storage/wal/index.js';
+import { decodeMark, encodeMark, MARK_PAIR } from '../../storage/wal/position.js';
 import { decodeHead } from '../../storage/wal/segment-head.js';
 import { CrashingFiles } from './crashing-files.js';
 import { type Image, ImageFiles } from './disk-image.js';
@@ -135,6 +138,23 @@ t.test(
       match((await refusal(files)).message, /contradict/, name);
       deepEqual(await Promise.all(paths.map((path) => files.read(path))), before);
     }
+  },
+);
+
+t.test(
+  'a log without a segment that a group still needs is refused, whatever the mark says',
+  async () => {
+    const files = whole.afterPowerCut('all');
+    const marks = new TwinFile({
+      files,
+      logger: silentLogger,
+      path: `${directory}/mark`,
+      ...MARK_PAIR,
+    });
+    const found = await marks.load();
+    const mark = decodeMark(found?.body ?? new Uint8Array(0));
+    await marks.save(encodeMark({ ...mark, firstSegment: mark.firstSegment + 1 }));
+    match((await refusal(files)).message, /entry \d+ of the log of group \w+ is missing/);
   },
 );
 
