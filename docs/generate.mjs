@@ -12,9 +12,19 @@ import {
   resolveTiming,
   TIMING_PRESETS,
 } from '../dist/lib/timing/index.js';
+import { guardsTable, mutationsTable, totalsTable } from '../dist/test/mutation/table.js';
+
+const MUTATIONS = JSON.parse(
+  readFileSync(fileURLToPath(new URL('../test/mutation/results.json', import.meta.url)), 'utf8'),
+);
 
 const PAGES = {
   'errors.md': { codes: codesTable() },
+  'evidence.md': {
+    totals: tableOf(totalsTable(MUTATIONS)),
+    mutations: tableOf(mutationsTable(MUTATIONS)),
+    guards: tableOf(guardsTable(MUTATIONS)),
+  },
   'metrics.md': { metrics: metricsTable() },
   'timing.md': { presets: presetsTable(), hosts: hostsTable(), leases: leasesTable() },
 };
@@ -97,6 +107,10 @@ function range({ electionTimeoutMinMs, electionTimeoutMaxMs }) {
 function duration(ms) {
   if (ms === 0) return '0';
   return ms >= 1000 ? `${ms / 1000} s` : `${ms} ms`;
+}
+
+function tableOf({ head, rows }) {
+  return table(head, rows);
 }
 
 function table(head, rows) {
