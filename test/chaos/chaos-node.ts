@@ -24,6 +24,7 @@ export interface ChaosNodeOptions {
 export class StartRefused extends Error {}
 
 const START_MS = 20_000;
+const STOP_MS = 500;
 const STOPPED = /^State:\s+T/m;
 
 /** One `kvnode` process at a time, on one directory. */
@@ -110,9 +111,14 @@ export class ChaosNode {
     if (pid === undefined) return false;
     this.#program?.child.kill('SIGSTOP');
     this.#isPaused = true;
-    await pass(5);
     if (process.platform !== 'linux') return true;
-    return STOPPED.test(readFileSync(`/proc/${pid}/status`, 'latin1'));
+    // One that waits for its disk stops when the disk has answered.
+    const untilMs = performance.now() + STOP_MS;
+    while (performance.now() < untilMs) {
+      if (STOPPED.test(readFileSync(`/proc/${pid}/status`, 'latin1'))) return true;
+      await pass(5);
+    }
+    return false;
   }
 
   resume(): void {

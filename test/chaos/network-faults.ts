@@ -69,6 +69,7 @@ export const NETWORK_FAULTS: readonly Fault[] = [
     lane: 'network',
     inject: async (scene, random) => {
       const ids = await namesOf(scene, random);
+      if (ids.length === 0) return 'nobody ran';
       const affected = ids.slice(0, 1 + random.below(ids.length));
       const links = scene.cluster.network.between(affected, ids);
       const before = sum(links.map(({ delayedPieces }) => delayedPieces));
